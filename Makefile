@@ -1,0 +1,105 @@
+# tagalong: the library, the command, and what tests them.
+#   make            build/libtagalong.so build/libtagalong-nop.so build/tagalong
+#   make unit       the Criterion unit tests          make unit SAN=address,undefined
+#   make fuzz       the fuzz targets (clang)          make check   the source checks
+# V=1 shows commands, CC=clang changes the compiler, B=dir the build folder.
+
+CC      ?= gcc
+SAN     ?=
+B       ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+comma   := ,
+VERSION := 0.1.0
+
+ifeq ($(V),1)
+Q =
+else
+Q = @printf '  %-5s %s\n' $(1) $@;
+endif
+
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
+CPPFLAGS += -D_GNU_SOURCE -iquote . -iquote $(B) -DTAGALONG_VERSION='"$(VERSION)"'
+CFLAGS   += -std=gnu11 -O2 -g $(WARN) -MMD -MP -fvisibility=hidden -fPIC
+# Unwind tables everywhere, so that a cancellation or siglongjmp can pass through a hook; no
+# -fexceptions, whose personality routine would want libgcc.
+CFLAGS   += -fasynchronous-unwind-tables -fno-exceptions
+ifdef SAN
+CFLAGS   += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DTAGALONG_SANITIZED
+LDFLAGS  += -fsanitize=$(SAN)
+endif
+# What goes into other people's processes: no libc behind it, loops must not turn into libc calls.
+LIBFLAGS := -ffreestanding -fno-stack-protector -fno-plt -fno-semantic-interposition -ftls-model=initial-exec
+
+BASE     := $(sort $(wildcard base/*.c))
+FREE     := $(sort $(wildcard base/freestanding/*.c))
+EXPORTER := $(sort $(wildcard exporter/*.c))
+WIRE     := $(sort $(wildcard shim/wire/*.c))
+SHIM     := $(sort $(wildcard shim/*.c))
+HOOKS    := $(sort $(wildcard hooks/*.c hooks/*.S))
+NOP      := $(sort $(wildcard hooks/nop/*.c))
+LAUNCHER := $(sort $(wildcard launcher/*.c))
+UNIT     := $(sort $(wildcard tests/unit/*.c))
+FUZZ     := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+PROTO    := $(B)/exporter/otlp.pb-c.c
+
+obj = $(patsubst %,$(B)/$(1)/%.o,$(basename $(2)))
+
+LIB_OBJS  := $(call obj,so,$(BASE) $(FREE) $(EXPORTER) $(WIRE) $(SHIM) $(HOOKS)) $(B)/so/exporter/otlp.pb-c.o
+CMD_OBJS  := $(call obj,cmd,$(BASE) $(EXPORTER) $(LAUNCHER)) $(B)/cmd/exporter/otlp.pb-c.o
+UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(WIRE) $(SHIM)) $(B)/cmd/exporter/otlp.pb-c.o
+UNIT_BINS := $(UNIT:tests/unit/%.c=$(B)/unit/%)
+
+PROTOBUF_C_A := $(shell $(CC) -print-file-name=libprotobuf-c.a)
+
+.PHONY: all unit fuzz check clean victims bench
+.SECONDARY:
+all: $(B)/libtagalong.so $(B)/libtagalong-nop.so $(B)/tagalong
+
+# The freestanding library: nothing DT_NEEDED, no symbol version, only the names of symbols.def seen.
+$(B)/libtagalong.so: $(LIB_OBJS) hooks/exports.map
+	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--version-script=hooks/exports.map -Wl,--exclude-libs,ALL \
+		-Wl,--hash-style=both -Wl,-z,now,-z,relro,-z,noexecstack,-z,nodelete -Wl,--build-id -Wl,-soname,libtagalong.so \
+		-o $@ $(filter %.o,$^) $(PROTOBUF_C_A)
+
+$(B)/libtagalong-nop.so: $(call obj,so,$(NOP))
+	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -o $@ $^
+
+$(B)/tagalong: $(CMD_OBJS)
+	$(call Q,LD)$(CC) $(LDFLAGS) -o $@ $^ -lprotobuf-c -ljansson
+
+$(B)/exporter/otlp.pb-c.c: exporter/otlp.proto
+	@mkdir -p $(@D)
+	$(call Q,PROTO)protoc-c --proto_path=exporter --c_out=$(@D) $<
+
+# Whatever includes the generated header waits for it.
+$(LIB_OBJS) $(CMD_OBJS) $(UNIT_LIBS): | $(PROTO)
+
+$(B)/so/%.o: %.c
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(CPPFLAGS) -DTAGALONG_FREESTANDING $(CFLAGS) $(LIBFLAGS) -c -o $@ $<
+$(B)/so/%.o: %.S
+	@mkdir -p $(@D)
+	$(call Q,AS)$(CC) $(CPPFLAGS) -c -o $@ $<
+$(B)/so/exporter/otlp.pb-c.o: $(PROTO)
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(LIBFLAGS) -c -o $@ $<
+$(B)/cmd/exporter/otlp.pb-c.o: $(PROTO)
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/cmd/%.o: %.c
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# Unit tests: one program a file; hooks are tested by linking them as ordinary objects.
+$(B)/libunit.a: $(UNIT_LIBS)
+	@rm -f $@
+	$(call Q,AR)ar rcs $@ $^
+$(B)/unit/%: tests/unit/%.c $(B)/libunit.a
+	@mkdir -p $(@D)
+	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a -lcriterion -lprotobuf-c -lpthread
+unit: $(UNIT_BINS)
+	@fail=0; for t in $(UNIT_BINS); do $$t --jobs 2 || fail=1; done; exit $$fail
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything that is counted, declared once. Nothing is lost without a number here:
+ *   spans_committed + dropped before the ring = spans ended and sampled
+ *   spans_committed = spans_exported + every spans_dropped_* below the ring + what the ring holds */
+#ifndef BASE_COUNTERS_H
+#define BASE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define COUNTERS(X)                                                                               \
+	X(connections_tracked)         /* sockets looked at */                                    \
+	X(connections_http1)           /* of these, HTTP/1 was proven */                          \
+	X(connections_other)           /* of these, another protocol: TLS, HTTP/2, unknown */     \
+	X(opaque_framing)              /* given up: ambiguous or broken HTTP framing */           \
+	X(opaque_limit)                /* given up: a named ceiling (head, headers, pipeline) */  \
+	X(opaque_memory)               /* given up: a pool was empty */                           \
+	X(opaque_reentered)            /* given up: used from inside our own code (signal) */     \
+	X(opaque_concurrent)           /* given up: two writers at once, or a lock not had */     \
+	X(opaque_switched)             /* left alone as it should: upgrade, CONNECT, kTLS */      \
+	X(untracked_fd_limit)          /* sockets whose number is past the table */               \
+	X(untracked_memory)            /* sockets for which no connection was free */             \
+	X(exchanges_server)            /* requests read */                                        \
+	X(exchanges_client)            /* requests written */                                     \
+	X(exchanges_excluded)          /* by TAGALONG_EXCLUDE_PATHS */                            \
+	X(exchanges_unsampled)         /* the sampler said no */                                  \
+	X(exchanges_left_to_program)   /* the program's own trace header was found: no span */    \
+	X(link_header)                 /* client spans by how the parent was known */             \
+	X(link_flow)                                                                              \
+	X(link_thread)                                                                            \
+	X(link_process)                                                                           \
+	X(link_only)                                                                              \
+	X(link_none)                                                                              \
+	X(headers_injected)            /* outgoing requests that gained a trace header */         \
+	X(headers_rewritten)           /* outgoing traceparents whose id was replaced */          \
+	X(headers_inbound)             /* inbound requests rewritten or given a header */         \
+	X(inject_skipped_limit)        /* would have pushed the head across a usual limit */      \
+	X(inject_skipped_vector)       /* IOV_MAX parts and no way to merge */                    \
+	X(inject_skipped_target)       /* TAGALONG_PROPAGATE_TO, metadata address, CONNECT */     \
+	X(inject_skipped_memory)                                                                  \
+	X(spans_committed)             /* written to the ring */                                  \
+	X(spans_dropped_queue_full)    /* ring or queue full: never entered it */                 \
+	X(spans_dropped_too_large)     /* larger than a record may be */                          \
+	X(spans_dropped_shared)        /* a forked child holds the same connection */             \
+	X(spans_exported)              /* accepted by the receiver, or written to file/console */ \
+	X(spans_dropped_rejected)      /* the receiver's partial success */                       \
+	X(spans_dropped_response)      /* answer that must not be retried (400, 413, ...) */      \
+	X(spans_dropped_retries)       /* retries used up */                                      \
+	X(spans_dropped_exit)          /* the program ended first */                              \
+	X(spans_dropped_undeliverable) /* no transport: https, grpc, no worker, seccomp */        \
+	X(spans_dropped_file)          /* the trace file could not be written */                  \
+	X(spans_dropped_memory)        /* the exporter had no memory for them */                  \
+	X(attributes_cut)              /* values shortened to the limit */                        \
+	X(exports)                     /* batches tried */                                        \
+	X(export_retries)                                                                         \
+	X(export_failures)                                                                        \
+	X(warnings)                    /* configuration that was not understood */
+
+struct counters {
+#define COUNTER(name) _Atomic uint64_t name;
+	COUNTERS(COUNTER)
+#undef COUNTER
+};
+
+extern struct counters counters;
+
+#define count_add(name, n) \
+	((void)atomic_fetch_add_explicit(&counters.name, (n), memory_order_relaxed))
+#define count(name) count_add(name, 1)
+#define counted(name) atomic_load_explicit(&counters.name, memory_order_relaxed)
+
+/* Calls fn(name, value) for each counter in the order above. */
+void counters_each(void (*fn)(void *arg, const char *name, uint64_t value), void *arg);
+
+/* A forked child starts at zero. */
+void counters_reset(void);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our own messages go where TAGALONG_LOG says (stderr or a file, default off), one line a write(2)
+ * from a stack buffer. errno is untouched: only raw system calls are made. */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* destination: NULL or "" or "off", "stderr", or a file's path (opened now, O_APPEND). */
+void log_init(const char *destination, enum log_level level);
+
+/* "tagalong[pid]: warning: ..." and a line end. See text_format() for what the format may hold. */
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Regardless of TAGALONG_LOG, to stderr: what the user has asked to see (TAGALONG_STATS). */
+void log_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

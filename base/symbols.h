@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the functions behind ours without dlsym() (which may call malloc, take the loader's lock,
+ * or be absent: before glibc 2.34 it lives in libdl). Reads the dynamic symbol tables of the loaded
+ * objects in load order, as dlsym(RTLD_NEXT) would from this library. For start-up only. */
+#ifndef BASE_SYMBOLS_H
+#define BASE_SYMBOLS_H
+
+/* The default version of `name` in the first object after ours that defines it, or NULL. STT_GNU_IFUNC
+ * symbols are resolved. Any object when `ours` (an address in this library) is NULL. */
+void *symbols_find(const char *name, const void *ours);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All that belongs to one thread, in one place. Zero is its valid start, nothing in it owns
+ * memory, so threads may end as they like. At most 512 bytes: it comes out of the static TLS
+ * reserve that every library loaded later shares. */
+#ifndef BASE_THREAD_H
+#define BASE_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct thread_state {
+	int depth;              /* inside our own code; a signal handler may find it > 0 */
+	int vfork_child;        /* set by hooks/vfork_*.S in a vfork child, which borrows our memory */
+	uint32_t tid;           /* cached; 0 is not known yet (also in a new child) */
+	uint32_t exchange;      /* pool index + 1 of the exchange this thread serves, 0 none */
+	uint32_t exchange_gen;  /* its generation: a closed exchange is never taken for a new one */
+	int wait_fd;            /* the last wait was a poll of this fd alone: fd + 1, else 0 */
+	bool waits_on_inbound;  /* ever waited on a set with an inbound connection: an event loop */
+	uint8_t ring_shard;     /* where this thread last found a free shard, + 1 */
+};
+
+/* initial-exec: the first touch of a global-dynamic variable may call malloc, which may be what
+ * we are inside of. */
+extern _Thread_local struct thread_state thread_state
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Stands around our own code only, never around a call into the program's libc. False: we are
+ * already inside (a signal handler); the caller makes the connection opaque and does nothing. */
+static inline bool thread_enter(void)
+{
+	struct thread_state *t = &thread_state;
+
+	if (t->depth)
+		return false;
+	t->depth = 1;
+	__asm__ volatile("" ::: "memory");
+	return true;
+}
+
+static inline void thread_leave(void)
+{
+	__asm__ volatile("" ::: "memory");
+	thread_state.depth = 0;
+}
+
+uint32_t thread_id(void); /* gettid, cached; right in forked children too */
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exporter's door: what shim/ (and nobody above) calls. In process: one ring, one worker
+ * thread, one transport. */
+#ifndef EXPORTER_EXPORTER_H
+#define EXPORTER_EXPORTER_H
+
+#include <sys/socket.h>
+#include "exporter/ring.h"
+
+/* From the constructor, after config_read(): maps the ring, gathers the resource, reads what is
+ * needed from disk (hosts, resolv.conf), opens TAGALONG_TRACES_FILE, and warns about what will not
+ * work (https, grpc, gzip, ...). No thread, no socket. Negative errno: spans are then counted as
+ * undeliverable. */
+int exporter_init(char **envp);
+
+/* One span. False: no room (counted); otherwise fill w->record and commit. */
+bool exporter_begin(struct ring_writer *w);
+void exporter_commit(struct ring_writer *w);
+
+/* Starts the worker, once per process. Only from connect, accept or read of a tracked connection:
+ * this is the one place that calls pthread_create. Cheap when it runs already. */
+void exporter_start(void);
+
+/* The program ends (or execs): sends what the ring holds, within timeout_ms, not at all when it
+ * is empty or the last export failed; without a worker the calling thread does it. final: spans that
+ * are left count as spans_dropped_exit. Only raw system calls. */
+void exporter_flush(uint32_t timeout_ms, bool final);
+
+/* A seccomp filter is about to be installed: the worker (if any) stops making system calls for
+ * good when every_thread (TSYNC); no worker and no flush is started from a filtered thread. */
+void exporter_park(bool every_thread);
+
+/* In a new process: an empty ring, no worker, a new service.instance.id, pid and so on. */
+void exporter_child(void);
+
+/* True when address:port is where our own spans go (no trace headers are sent there). */
+bool exporter_is_endpoint(struct bytes host, uint16_t port);
+
+#endif

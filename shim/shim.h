@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one door between hooks/ and shim/. A hook asks shim_tracked() first (one load, the answer for
+ * everything that is no socket), calls the real function, and tells what was moved.
+ *
+ * Rules: nothing here allocates by malloc, takes a lock of the program's, or calls into the loader;
+ * errno is left as found, but for shim_write_again(), which sets it as the real call would have.
+ * Between a _begin and its _end no state is held that a siglongjmp or cancellation out of the real
+ * call could leave behind. */
+#ifndef SHIM_SHIM_H
+#define SHIM_SHIM_H
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include "base/bytes.h"
+
+/* ---- start and end ---- */
+void shim_start(char **envp); /* constructor: configuration, tables, exporter */
+bool shim_active(void);       /* false: passive (AT_SECURE, loaded twice, no memory, disabled) */
+
+void shim_before_exec(void);  /* flushes; does nothing in a vfork child */
+void shim_at_exit(void);      /* destructor, _exit, _Exit, quick_exit: flush, statistics; once */
+void shim_fork_child(void);   /* in the child of fork(): everything starts empty */
+void shim_before_filter(bool every_thread); /* seccomp is being installed */
+
+/* ---- descriptors ---- */
+struct conn;
+
+/* fd -> connection, one word each. */
+struct fd_table {
+	_Atomic(struct conn *) *conn;
+	_Atomic uint8_t *flags; /* FD_SET_INBOUND: an epoll set that ever held an inbound connection */
+	unsigned size;
+};
+extern struct fd_table fd_table;
+
+static inline bool shim_tracked(int fd)
+{
+	return (unsigned)fd < fd_table.size &&
+	       atomic_load_explicit(&fd_table.conn[fd], memory_order_acquire) != NULL;
+}
+
+void shim_on_socket(int fd, int domain, int type); /* socket(), and each end of a socketpair() */
+void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t len);
+void shim_on_listen(int fd);
+void shim_on_setsid(void);
+/* connect() returned `result` with *error as errno (0: connected or EINPROGRESS to come). */
+void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int result, int error);
+void shim_on_received_fd(int fd); /* SCM_RIGHTS, pidfd_getfd */
+void shim_on_dup(int from, int to); /* after dup, dup2, dup3, F_DUPFD; `to` was closed before */
+/* Before the real close(), or another thread is given the number first. */
+void shim_before_close(int fd);
+void shim_before_close_range(unsigned first, unsigned last);
+/* After shutdown(). */
+void shim_on_shutdown(int fd, int how);
+
+/* ---- bytes coming in ---- */
+struct shim_read {
+	struct conn *conn;       /* NULL: nothing to do afterwards */
+	struct iovec *iov;       /* what to pass to the real call */
+	int iovcnt;
+	int flags;
+	int fd;
+	uint8_t call;            /* enum shim_call */
+	uint16_t reserved;       /* bytes asked for less than the program did */
+	struct iovec one;        /* the shortened last part lives here or ... */
+	struct iovec *program;   /* the program's vector, untouched */
+	int program_count;
+};
+/* How the program reads or writes: what we add goes the same way, with the same system call. */
+enum shim_call { SHIM_CALL_READ, SHIM_CALL_READV, SHIM_CALL_RECV, SHIM_CALL_RECVMSG, SHIM_CALL_RECVMMSG,
+		 SHIM_CALL_WRITE, SHIM_CALL_WRITEV, SHIM_CALL_SEND, SHIM_CALL_SENDMSG };
+
+/* flags: MSG_* of the call, 0 for read and readv. May shorten what is asked for. For readv and recvmsg
+ * the shim may give another vector in r->iov: use r->iov and r->iovcnt, never the program's. */
+void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int count, int flags,
+		     enum shim_call call);
+/* n: what the real call returned (errno as it left it); msg_flags: of recvmsg, else 0. Returns what
+ * to report: n, or more when a header was put in. */
+ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags);
+
+/* ---- bytes going out ---- */
+struct shim_write {
+	struct conn *conn;
+	struct iovec *iov;       /* what to pass to the real call */
+	int iovcnt;
+	int flags;               /* what to pass as flags */
+	int fd;
+	uint8_t call;
+	uint8_t step;            /* private */
+	bool altered;
+	size_t reported;         /* private: the program's bytes that have been taken so far */
+	struct iovec one;        /* private */
+	const struct iovec *program;
+	int program_count;
+	size_t program_bytes;
+};
+/* Scans what is about to be sent; w->iov is the program's own vector or one with our header in it. */
+void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int count, int flags,
+		      enum shim_call call);
+/* *n: what the real call returned. True: call again with w->iov (a rest of ours on a blocking
+ * socket, or the rest of the program's). False: return *n; errno is set when it is -1. */
+bool shim_write_again(struct shim_write *w, ssize_t *n);
+
+/* sendfile, splice, vmsplice and the like: bytes nobody here can look at. n as returned. */
+void shim_on_sent_unseen(int fd, ssize_t n);
+void shim_on_received_unseen(int fd, ssize_t n);
+/* The stream cannot be followed any more (io_uring, MSG_ZEROCOPY, kTLS, ...). */
+void shim_make_opaque(int fd);
+
+/* ---- waiting: before the real call ---- */
+void shim_on_poll(const struct pollfd *fds, nfds_t n);
+void shim_on_select(int n, const fd_set *readable, const fd_set *writable);
+void shim_on_epoll_ctl(int epfd, int op, int fd);
+void shim_on_epoll_wait(int epfd);
+
+#endif
