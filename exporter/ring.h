@@ -39,10 +39,9 @@ int ring_begin(struct ring_writer *w, struct ring *r, uint8_t *shard_hint, uint3
 bool ring_commit(struct ring_writer *w);
 void ring_abort(struct ring_writer *w);
 
-/* Consumer (one at a time). Calls fn for waiting records, oldest first within a shard, until it
- * returns false or none is left; a record stays in the ring until ring_release(), so that a batch can
- * point into it... or is copied: fn's pointer is good until the next ring_release(). Returns how
- * many were taken. */
+/* Consumer (one at a time). Calls fn for waiting records, oldest first within a shard, until none is
+ * left or fn returns false (that record is then not taken and comes again). What was taken stays in
+ * place until ring_release(). Returns how many were taken. */
 unsigned ring_take(struct ring *r, bool (*fn)(void *arg, const struct record_head *record), void *arg);
 void ring_release(struct ring *r);
 
