@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The segments of a path, for those who name spans. */
+#ifndef SHIM_WIRE_ROUTE_TEXT_H
+#define SHIM_WIRE_ROUTE_TEXT_H
+
+#include "base/bytes.h"
+
+#define ROUTE_HEX_MIN 8 /* hex digits that are taken for an identifier */
+
+/* The next "/segment" of a path; pos starts at 0, false at the end. A path that ends in '/' has
+ * an empty last segment. */
+bool route_next_segment(struct bytes path, size_t *pos, struct bytes *segment);
+
+/* Without ";jsessionid=..." (RFC 3986 section 3.3: parameters of one segment). */
+struct bytes route_without_parameters(struct bytes segment);
+
+/* A number, a date, a UUID, hex of ROUTE_HEX_MIN or more, or a long token that mixes letters and
+ * digits as no word does. */
+bool route_segment_is_id(struct bytes segment);
+
+#endif
