@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests. Everything listens on loopback and is ended by its process id."""
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness import paths                       # noqa: E402
+from harness.run import Run, build_victim       # noqa: E402
+from harness.upstream import Upstream           # noqa: E402
+
+
+def pytest_configure(config):
+    if sys.executable != paths.PYTHON and not os.path.samefile(sys.executable, paths.PYTHON):
+        raise pytest.UsageError(f"run these tests with {paths.PYTHON}")
+
+
+@pytest.fixture
+def run():
+    """Starts programs, bare or traced; `run.spans` are the spans of all of them."""
+    # Short and readable by every user: unix sockets and workers that drop privileges need it.
+    tmp = pathlib.Path(tempfile.mkdtemp(prefix="tagalong-"))
+    tmp.chmod(0o777)
+    r = Run(tmp)
+    try:
+        yield r
+    finally:
+        r.close()
+        if not os.environ.get("TAGALONG_KEEP"):
+            shutil.rmtree(tmp, ignore_errors=True)
+
+
+@pytest.fixture
+def upstream():
+    u = Upstream()
+    yield u
+    u.close()
+
+
+@pytest.fixture
+def upstreams():
+    """Makes upstreams: upstreams(answer)."""
+    made = []
+
+    def make(answer=None):
+        made.append(Upstream(answer))
+        return made[-1]
+    yield make
+    for u in made:
+        u.close()
+
+
+@pytest.fixture
+def victim():
+    return build_victim
+
+
