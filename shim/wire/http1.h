@@ -4,6 +4,7 @@
 #ifndef SHIM_WIRE_HTTP1_H
 #define SHIM_WIRE_HTTP1_H
 
+#include <sys/types.h>
 #include "base/bytes.h"
 
 #define HTTP1_HEAD_MAX    65536 /* bytes of a head; past it HTTP1_BAD */
@@ -97,7 +98,8 @@ enum http1_body_state {
 	BODY_LENGTH,        /* `remaining` bytes left */
 	BODY_UNTIL_CLOSE,
 	BODY_BAD,           /* framing lost */
-	BODY_AWAIT_CHUNK_SIZE, BODY_AWAIT_CHUNK_EXTENSION, BODY_AWAIT_CHUNK_SIZE_LF, BODY_CHUNK_DATA,
+	BODY_AWAIT_CHUNK_SIZE, BODY_AWAIT_CHUNK_EXTENSION, BODY_IN_CHUNK_EXTENSION,
+	BODY_AWAIT_CHUNK_SIZE_LF, BODY_CHUNK_DATA,
 	BODY_AWAIT_CHUNK_CR, BODY_AWAIT_CHUNK_LF, BODY_AWAIT_TRAILER, BODY_IN_TRAILER,
 	BODY_TRAILER_LF, BODY_END_LF
 };
@@ -105,7 +107,8 @@ enum http1_body_state {
 struct http1_body {
 	enum http1_body_state state;
 	uint8_t digits;      /* of the chunk size so far */
-	uint32_t trailer;    /* bytes of trailers so far, bounded by HTTP1_HEAD_MAX */
+	uint32_t trailer;    /* bytes of trailers, or of this chunk's extension, so far: bounded by
+			      * HTTP1_HEAD_MAX */
 	uint64_t remaining;  /* of the length or the chunk */
 	uint64_t size;       /* payload bytes so far */
 };
