@@ -48,7 +48,7 @@ static ssize_t parse(struct http1_head *head, struct bytes in, size_t seen, bool
 	if (at < 0)
 		return HTTP1_BAD;
 	rest = (struct bytes){ in.p + at, in.n - (size_t)at };
-	if (rest.n == 0 || (at > 0 && rest.n == 1 && rest.p[0] == '\r'))
+	if (rest.n == 0 || (request && rest.n == 1 && rest.p[0] == '\r'))
 		return HTTP1_MORE;
 	if (seen > (size_t)at) {
 		if (seen > in.n || !has_blank_line(rest, seen - (size_t)at))

@@ -125,46 +125,71 @@ static inline __attribute__((always_inline)) bool same_name(const char *p, const
 	return load64(p) == load64(lower) && load64(p + n - 8) == load64(lower + n - 8);
 }
 
-/* HTTP1_FIELD_COUNT when nobody looks at it. Length and first letter leave one candidate, or
- * two with different sixth letters after "x-b3-". */
+/* By length and first letter; two of one kind differ in the sixth letter, after "x-b3-".
+ * HTTP1_FIELD_COUNT: none. */
+static inline enum http1_field candidate(struct bytes name)
+{
+#define KEY(n, first) ((unsigned)(n) << 8 | (unsigned)(first))
+	switch (KEY(name.n, name.p[0] | 0x20)) {
+	case KEY(2, 'b'):
+		return HTTP1_B3;
+	case KEY(4, 'h'):
+		return HTTP1_HOST;
+	case KEY(6, 'e'):
+		return HTTP1_EXPECT;
+	case KEY(7, 'u'):
+		return HTTP1_UPGRADE;
+	case KEY(7, 'b'):
+		return HTTP1_BAGGAGE;
+	case KEY(9, 'f'):
+		return HTTP1_FORWARDED;
+	case KEY(10, 'u'):
+		return HTTP1_USER_AGENT;
+	case KEY(10, 'c'):
+		return HTTP1_CONNECTION;
+	case KEY(10, 't'):
+		return HTTP1_TRACESTATE;
+	case KEY(10, 'x'):
+		return HTTP1_B3_FLAGS;
+	case KEY(11, 't'):
+		return HTTP1_TRACEPARENT;
+	case KEY(11, 'x'):
+		return HTTP1_B3_SPAN_ID;
+	case KEY(12, 'c'):
+		return HTTP1_CONTENT_TYPE;
+	case KEY(12, 'x'):
+		return (name.p[5] | 0x20) == 't' ? HTTP1_B3_TRACE_ID : HTTP1_B3_SAMPLED;
+	case KEY(13, 'u'):
+		return HTTP1_UBER_TRACE_ID;
+	case KEY(14, 'c'):
+		return HTTP1_CONTENT_LENGTH;
+	case KEY(15, 'x'):
+		return HTTP1_X_FORWARDED_FOR;
+	case KEY(16, 'x'):
+		return HTTP1_X_FORWARDED_HOST;
+	case KEY(17, 't'):
+		return HTTP1_TRANSFER_ENCODING;
+	case KEY(17, 'x'):
+		return HTTP1_X_FORWARDED_PROTO;
+	default:
+		return HTTP1_FIELD_COUNT;
+	}
+#undef KEY
+}
+
+/* HTTP1_FIELD_COUNT when nobody looks at it. */
 static inline enum http1_field look_up(struct bytes name)
 {
-#define KEY(n, first) ((unsigned)(n) << 8 | (first))
-#define FIELD(first, literal, id)                                    \
-	case KEY(sizeof(literal) - 1, first):                        \
-		if (same_name(name.p, literal, sizeof(literal) - 1)) \
-			return id;                                   \
-		break;
-	switch (KEY(name.n, (unsigned)(name.p[0] | 0x20))) {
-		FIELD('b', "b3", HTTP1_B3)
-		FIELD('h', "host", HTTP1_HOST)
-		FIELD('e', "expect", HTTP1_EXPECT)
-		FIELD('u', "upgrade", HTTP1_UPGRADE)
-		FIELD('b', "baggage", HTTP1_BAGGAGE)
-		FIELD('f', "forwarded", HTTP1_FORWARDED)
-		FIELD('u', "user-agent", HTTP1_USER_AGENT)
-		FIELD('c', "connection", HTTP1_CONNECTION)
-		FIELD('t', "tracestate", HTTP1_TRACESTATE)
-		FIELD('x', "x-b3-flags", HTTP1_B3_FLAGS)
-		FIELD('t', "traceparent", HTTP1_TRACEPARENT)
-		FIELD('x', "x-b3-spanid", HTTP1_B3_SPAN_ID)
-		FIELD('c', "content-type", HTTP1_CONTENT_TYPE)
-		FIELD('u', "uber-trace-id", HTTP1_UBER_TRACE_ID)
-		FIELD('c', "content-length", HTTP1_CONTENT_LENGTH)
-		FIELD('x', "x-forwarded-for", HTTP1_X_FORWARDED_FOR)
-		FIELD('x', "x-forwarded-host", HTTP1_X_FORWARDED_HOST)
-		FIELD('t', "transfer-encoding", HTTP1_TRANSFER_ENCODING)
-		FIELD('x', "x-forwarded-proto", HTTP1_X_FORWARDED_PROTO)
-	case KEY(12, 'x'):
-		if (same_name(name.p, "x-b3-traceid", 12))
-			return HTTP1_B3_TRACE_ID;
-		if (same_name(name.p, "x-b3-sampled", 12))
-			return HTTP1_B3_SAMPLED;
-		break;
-	}
+	static const char names[HTTP1_FIELD_COUNT][20] = {
+#define FIELD(id, name) name,
+		HTTP1_FIELDS(FIELD)
 #undef FIELD
-#undef KEY
-	return HTTP1_FIELD_COUNT;
+	};
+	enum http1_field id = candidate(name);
+
+	if (id == HTTP1_FIELD_COUNT || !same_name(name.p, names[id], name.n))
+		return HTTP1_FIELD_COUNT;
+	return id;
 }
 
 static inline void keep_field(struct http1_head *head, const struct line *line)
