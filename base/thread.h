@@ -11,7 +11,8 @@
 struct thread_state {
 	int depth;              /* inside our own code; a signal handler may find it > 0 */
 	int vfork_child;        /* set by hooks/vfork_*.S in a vfork child, which borrows our memory */
-	uint32_t tid;           /* cached; 0 is not known yet (also in a new child) */
+	uint32_t tid;           /* cached by thread_id(); 0 is not known yet */
+	uint32_t tid_pid;       /* the process it was cached in: a fork makes it stale by itself */
 	uint32_t exchange;      /* pool index + 1 of the exchange this thread serves, 0 none */
 	uint32_t exchange_gen;  /* its generation: a closed exchange is never taken for a new one */
 	int wait_fd;            /* the last wait was a poll of this fd alone: fd + 1, else 0 */
