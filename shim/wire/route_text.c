@@ -16,7 +16,7 @@ static size_t segment_length(struct bytes b)
 
 static struct bytes skip(struct bytes b, size_t n)
 {
-	return (struct bytes){ b.p + n, b.n - n };
+	return n ? (struct bytes){ b.p + n, b.n - n } : b;
 }
 
 /* One segment of the path against one of the pattern. */

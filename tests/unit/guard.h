@@ -22,6 +22,11 @@ static inline struct bytes guard_copy(const void *p, size_t n)
 	return (struct bytes){ map + size - n, n };
 }
 
+static inline struct bytes guard_string(const char *s)
+{
+	return guard_copy(s, strlen(s));
+}
+
 /* b as guard_copy() returned it. */
 static inline void guard_free(struct bytes b)
 {
