@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <time.h>
+#include <stdio.h>
 #include "guard.h"
 #include "shim/wire/traceparent.h"
 
