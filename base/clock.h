@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time. Through libc's vDSO clock once clock_init() found it, else the system call. */
+/* Time. Through the clock the kernel maps into every process once clock_init() found it, else the
+ * system call. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
 #include <stdint.h>
 
-/* Finds the fast clock. Before it, and without libc, the system call answers. */
+/* Finds the fast clock. Before it, and without one, the system call answers. */
 void clock_init(void);
 
 uint64_t clock_realtime_ns(void);  /* since 1970-01-01 UTC; may step */

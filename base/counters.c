@@ -17,8 +17,7 @@ static const struct {
 void counters_each(void (*fn)(void *arg, const char *name, uint64_t value), void *arg)
 {
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		fn(arg, table[i].name,
-		   atomic_load_explicit(table[i].value, memory_order_relaxed));
+		fn(arg, table[i].name, atomic_load_explicit(table[i].value, memory_order_relaxed));
 }
 
 void counters_reset(void)

@@ -6,7 +6,8 @@
 #include "base/raw.h"
 
 #define ARGC_MAX    (1 << 22)
-#define ENVIRON_MAX (4u << 20) /* bytes read from /proc: twice what the kernel allows by default */
+#define ENVIRON_MAX (4u << 20) /* bytes read from /proc: twice what the kernel allows by default \
+				*/
 
 /* libc's, under both names it goes by; NULL when there is no libc. */
 extern char **__environ __attribute__((weak));
@@ -41,8 +42,8 @@ static ssize_t read_all(int fd, char *p, size_t size)
 	return (ssize_t)n;
 }
 
-/* The strings stay mapped for good, behind them the vector. Each string has at least its terminator,
- * so n bytes hold n strings at most; pages that are not touched cost nothing. */
+/* The strings stay mapped for good, behind them the vector. Each string has at least its
+ * terminator, so n bytes hold n strings at most; pages that are not touched cost nothing. */
 static char **read_proc(void)
 {
 	size_t size = ENVIRON_MAX + (ENVIRON_MAX / 2 + 1) * sizeof(char *), count = 0;

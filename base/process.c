@@ -17,8 +17,8 @@ struct process_page *process_page = &first_page;
 
 int process_init(bool *wiped)
 {
-	struct process_page *page = raw_mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct process_page *page =
+		raw_mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	*wiped = false;
 	if (raw_is_error(page))

@@ -9,4 +9,7 @@
  * symbols are resolved. Any object when `ours` (an address in this library) is NULL. */
 void *symbols_find(const char *name, const void *ours);
 
+/* A function the kernel maps into every process, or NULL. It returns -errno. */
+void *symbols_find_vdso(const char *name);
+
 #endif

@@ -42,7 +42,8 @@ void text_put_string(struct text *t, const char *s)
 }
 
 /* Writes v at the end of `digits` and returns where it starts. */
-static struct bytes format_u64(char digits[static DIGITS_MAX], uint64_t v, unsigned base, bool upper)
+static struct bytes format_u64(char digits[static DIGITS_MAX], uint64_t v, unsigned base,
+			       bool upper)
 {
 	const char *alphabet = upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	size_t at = DIGITS_MAX;
