@@ -8,8 +8,8 @@
 
 enum own_fd_slot { OWN_FD_EXPORT, OWN_FD_RESOLVE, OWN_FD_TRACES, OWN_FD_LOG, OWN_FD_SLOTS };
 
-/* Takes over fd: moves it to a high number (F_DUPFD_CLOEXEC; the old one is closed), remembers it.
- * The new number, or a negative errno (fd is then closed). */
+/* Takes over fd: moves it to a high number (F_DUPFD_CLOEXEC; the old one is closed), remembers it;
+ * what the slot held before is closed. The new number, or a negative errno (fd is then closed). */
 int own_fd_adopt(enum own_fd_slot slot, int fd);
 
 /* The descriptor for a short non-blocking call, or -1. While it is held a dup2() of the program
@@ -17,6 +17,7 @@ int own_fd_adopt(enum own_fd_slot slot, int fd);
 int own_fd_get(enum own_fd_slot slot);
 void own_fd_put(enum own_fd_slot slot);
 
+/* Not while the calling thread itself holds it: that would wait for the bound. */
 void own_fd_close(enum own_fd_slot slot);
 
 /* True when fd is one of ours: the program's close() of it answers EBADF. One load in the usual
@@ -28,6 +29,10 @@ void own_fd_evade(int fd);
 
 /* The lowest of our descriptors in [first, last], or -1: close_range() goes around them. */
 int own_fd_next(unsigned first, unsigned last);
+
+/* In a forked child, once: the threads that held any are gone; the sockets are the parent's and
+ * closed here, files stay. */
+void own_fd_child(void);
 
 /* Forgets all without closing: a vfork or CLONE_VM free child that must not touch the parent's. */
 void own_fd_forget(void);

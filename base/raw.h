@@ -444,6 +444,18 @@ static inline int raw_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old
 				 0);
 }
 
+static inline int raw_rt_sigpending(uint64_t *set)
+{
+	return (int)raw_syscall3(SYS_rt_sigpending, (long)set, RAW_SIGSET_SIZE, 0);
+}
+
+/* The number of the signal that was pending and is taken away, or -EAGAIN. */
+static inline int raw_rt_sigtimedwait(const uint64_t *set, const struct timespec *timeout)
+{
+	return (int)raw_syscall6(SYS_rt_sigtimedwait, (long)set, 0, (long)timeout, RAW_SIGSET_SIZE,
+				 0, 0);
+}
+
 static inline int raw_prctl(int option, long a, long b, long c, long d)
 {
 	return (int)raw_syscall6(SYS_prctl, option, a, b, c, d, 0);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A message never blocks the program and never kills it: it is dropped when the other end does not
+ * read (poll says so first), and the SIGPIPE of a pipe without readers is swallowed. Standard error
+ * is written to only while it is the file it was at the start: a program may close it and be given
+ * the number 2 for its database. */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include "base/own_fd.h"
+#include "base/raw.h"
+#include "base/text.h"
+
+#define LINE_MAX_LEN 1024
+#define STANDARD_ERR 2
+#define SIGPIPE_BIT  (1ull << (SIGPIPE - 1))
+
+static enum log_level max_level = LOG_OFF;
+static bool to_stderr;
+static struct {
+	dev_t dev, rdev;
+	ino_t ino;
+	bool known;
+} first_stderr;
+
+static void remember_stderr(void)
+{
+	struct stat st;
+
+	if (first_stderr.known || raw_fstat(STANDARD_ERR, &st) < 0)
+		return;
+	first_stderr.dev = st.st_dev;
+	first_stderr.rdev = st.st_rdev;
+	first_stderr.ino = st.st_ino;
+	first_stderr.known = true;
+}
+
+static bool is_first_stderr(void)
+{
+	struct stat st;
+
+	return first_stderr.known && raw_fstat(STANDARD_ERR, &st) == 0 &&
+	       st.st_dev == first_stderr.dev && st.st_rdev == first_stderr.rdev &&
+	       st.st_ino == first_stderr.ino;
+}
+
+void log_init(const char *destination, enum log_level level)
+{
+	int fd;
+
+	remember_stderr();
+	to_stderr = false;
+	max_level = LOG_OFF;
+	own_fd_close(OWN_FD_LOG);
+	if (!destination || !*destination || strcmp(destination, "off") == 0)
+		return;
+	if (strcmp(destination, "stderr") == 0) {
+		to_stderr = true;
+	} else {
+		fd = raw_open(destination,
+			      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+			      0644);
+		if (fd < 0 || own_fd_adopt(OWN_FD_LOG, fd) < 0)
+			return;
+	}
+	max_level = level;
+}
+
+static bool takes_bytes(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return raw_poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) && !(p.revents & POLLERR);
+}
+
+/* Between the question and the write the last reader may go. */
+static void write_quietly(int fd, struct bytes line)
+{
+	const uint64_t blocked = SIGPIPE_BIT;
+	const struct timespec at_once = { 0, 0 };
+	uint64_t before = 0, pending = 0;
+	struct stat st;
+
+	if (raw_fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		raw_write(fd, line.p, line.n);
+		return;
+	}
+	if (!takes_bytes(fd))
+		return;
+	raw_rt_sigprocmask(SIG_BLOCK, &blocked, &before);
+	raw_rt_sigpending(&pending);
+	if (raw_write(fd, line.p, line.n) == -EPIPE && !(pending & SIGPIPE_BIT))
+		raw_rt_sigtimedwait(&blocked, &at_once);
+	if (!(before & SIGPIPE_BIT))
+		raw_rt_sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* One line whatever is in it: control characters would forge others or drive the terminal. */
+static struct bytes finish_line(struct text *t)
+{
+	if (t->cut && t->n >= 3)
+		memcpy(t->p + t->n - 3, "...", 3);
+	for (size_t i = 0; i < t->n; i++)
+		if ((unsigned char)t->p[i] < ' ' || t->p[i] == 0x7f)
+			t->p[i] = '?';
+	t->p[t->n] = '\n'; /* the byte past size was kept for it */
+	return (struct bytes){ t->p, t->n + 1 };
+}
+
+static struct bytes format_line(char *line, const char *label, const char *format, va_list args)
+{
+	struct text t = { .p = line, .size = LINE_MAX_LEN - 1 };
+
+	text_format(&t, "tagalong[%d]: %s", raw_getpid(), label);
+	text_vformat(&t, format, args);
+	return finish_line(&t);
+}
+
+static void log_line(const char *label, const char *format, va_list args)
+{
+	char line[LINE_MAX_LEN];
+	int fd;
+
+	if (to_stderr) {
+		if (is_first_stderr())
+			write_quietly(STANDARD_ERR, format_line(line, label, format, args));
+		return;
+	}
+	fd = own_fd_get(OWN_FD_LOG);
+	if (fd < 0)
+		return;
+	write_quietly(fd, format_line(line, label, format, args));
+	own_fd_put(OWN_FD_LOG);
+}
+
+#define LOG_FUNCTION(name, level, label)       \
+	void name(const char *format, ...)     \
+	{                                      \
+		va_list args;                  \
+                                               \
+		if (max_level < (level))       \
+			return;                \
+		va_start(args, format);        \
+		log_line(label, format, args); \
+		va_end(args);                  \
+	}
+
+LOG_FUNCTION(log_error, LOG_ERROR, "error: ")
+LOG_FUNCTION(log_warn, LOG_WARN, "warning: ")
+LOG_FUNCTION(log_info, LOG_INFO, "")
+LOG_FUNCTION(log_debug, LOG_DEBUG, "debug: ")
+#undef LOG_FUNCTION
+
+void log_print(const char *format, ...)
+{
+	char line[LINE_MAX_LEN];
+	va_list args;
+
+	remember_stderr(); /* log_init() did, unless it never ran */
+	if (!is_first_stderr())
+		return;
+	va_start(args, format);
+	write_quietly(STANDARD_ERR, format_line(line, "", format, args));
+	va_end(args);
+}
