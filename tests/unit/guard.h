@@ -12,8 +12,8 @@
 static inline struct bytes guard_copy(const void *p, size_t n)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (n + page - 1) / page * page;
-	char *map = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
+	char *map =
+		mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (map == MAP_FAILED || mprotect(map + size, page, PROT_NONE) != 0)
 		abort();
