@@ -17,14 +17,16 @@ static unsigned pick(unsigned n) /* xorshift: the same numbers in every run */
 	return (unsigned)(random_state >> 33) % n;
 }
 
+#define CHUNKED_PUT "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define CHUNKED_OK  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 static const char *const requests[] = {
 	"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 	"\r\nGET /after-an-empty-line HTTP/1.1\r\nHost: a\r\n\r\n",
 	"GET /bare HTTP/1.1\nHost: a\nX: y\n\n",
 	"POST / HTTP/1.1\r\nContent-Length: 20\r\n\r\nGET / HTTP/1.1\r\n\r\n..",
 	"POST / HTTP/1.0\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\n\r\n\r",
-	"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-	"5;x=y\r\n\r\n0\r\n\r\n1\r\nz\r\n0\r\nA: b\r\nC: d\r\n\r\n",
+	CHUNKED_PUT "5;x=y\r\n\r\n0\r\n\r\n1\r\nz\r\n0\r\nA: b\r\nC: d\r\n\r\n",
 	"DELETE /x HTTP/1.1\r\nA: one\r\n two\r\nContent-Length: 0\r\n\r\n",
 };
 static const char *const responses[] = {
@@ -33,8 +35,7 @@ static const char *const responses[] = {
 	"HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n",
 	"HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\n\r\n",
 	"HTTP/1.1 200 OK\nContent-Length: 3\n\n\n\n\n",
-	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-	"a\r\n0123456789\r\n00\r\n\r\n",
+	CHUNKED_OK "a\r\n0123456789\r\n00\r\n\r\n",
 	"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\nT: u\r\n\r\n",
 };
 
