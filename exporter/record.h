@@ -10,6 +10,7 @@
 #define RECORD_VERSION 1
 #define RECORD_MAX     16384 /* bytes of one record */
 #define RECORD_VALUE_MAX 8192 /* bytes of one value: longer ones are cut on a UTF-8 border */
+#define RECORD_HEADER_NAME_MAX 256 /* headers with longer names are dropped */
 
 enum attribute {
 #define ATTRIBUTE(id, key, type) ATTRIBUTE_##id,
@@ -43,7 +44,8 @@ struct record_head {
 	uint64_t start_ns, end_ns; /* since 1970 */
 	uint16_t cut_values;  /* values that were shortened */
 	uint16_t dropped;     /* attributes that found no room */
-	uint32_t pad;
+	uint16_t dropped_links; /* links that found no room */
+	uint16_t pad;
 };
 
 struct record_link {
@@ -62,8 +64,8 @@ struct record {
 
 void record_begin(struct record *r, void *room, size_t size);
 /* Values are cut to RECORD_VALUE_MAX or to what room is left; without room for a sensible part
- * the attribute is dropped and counted in the head. Bytes that are not UTF-8 are kept: the encoder
- * makes text of them. Empty values are written. */
+ * the attribute is dropped and counted in the head. A tracestate is cut between its entries. Bytes
+ * that are not UTF-8 are kept: the encoder makes text of them. Empty values are written. */
 void record_put(struct record *r, unsigned key, struct bytes value);
 void record_put_int(struct record *r, unsigned key, int64_t value);
 void record_put_header(struct record *r, unsigned key, struct bytes name, struct bytes value);
