@@ -47,7 +47,8 @@ extern struct config config;
 
 /* Reads the variables out of envp into `config`; the values are copied, so the program may wipe
  * its environment. Values that are not understood keep the default; each gives one warning that
- * names variable, value and what is used instead, through `warn` (NULL: log_warn). A per-signal
+ * names variable, value and what is used instead, through `warn` (NULL: log_warn; log_init() is
+ * then called here, as soon as TAGALONG_LOG is known). A per-signal
  * OTLP variable that is set wins over the general one: after this call the general fields
  * (otlp_protocol, otlp_headers, otlp_timeout, ...) hold what traces use, but otlp_endpoint and
  * otlp_traces_endpoint stay apart (their paths are built differently).
