@@ -23,6 +23,9 @@ bool shim_active(void);       /* false: passive (AT_SECURE, loaded twice, no mem
 void shim_before_exec(void);  /* flushes; does nothing in a vfork child */
 void shim_at_exit(void);      /* destructor, _exit, _Exit, quick_exit: flush, statistics; once */
 void shim_fork_child(void);   /* in the child of fork(): everything starts empty */
+/* clone(CLONE_VM) without CLONE_THREAD or CLONE_VFORK: from here on another process may run in our
+ * memory beside us, with descriptors of its own. */
+void shim_on_vm_child(void);
 void shim_before_filter(bool every_thread); /* seccomp is being installed */
 
 /* ---- descriptors ---- */

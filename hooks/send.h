@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOOKS_SEND_H
+#define HOOKS_SEND_H
+
+#include "hooks/hook.h"
+
+/* What is sent with these flags on fd can be looked at and added to. If not, the stream is left
+ * alone from here on. */
+static inline bool send_is_stream(int fd, int flags)
+{
+	if (__builtin_expect(!(flags & (MSG_OOB | MSG_ZEROCOPY)), 1))
+		return true;
+	/* MSG_OOB: only the last byte is out of band, the rest is stream. MSG_ZEROCOPY: the pages
+	 * are the program's until the kernel reports back, and it counts the calls. */
+	shim_make_opaque(fd);
+	return false;
+}
+
+/* tcp(7), MSG_FASTOPEN: connect() and send() in one. The connection is announced before its bytes. */
+static inline void fastopen_begin(int fd, int flags, const struct sockaddr *to, socklen_t len)
+{
+	if (__builtin_expect(flags & MSG_FASTOPEN, 0) && to)
+		shim_on_connect(fd, to, len, -1, EINPROGRESS);
+}
+
+static inline void fastopen_end(int fd, int flags, const struct sockaddr *to, socklen_t len,
+				ssize_t sent)
+{
+	if (__builtin_expect(flags & MSG_FASTOPEN, 0) && to)
+		shim_on_connect(fd, to, len, sent < 0 ? -1 : 0, sent < 0 ? get_errno() : 0);
+}
+
+#endif

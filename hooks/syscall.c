@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* prctl() and syscall(): two doors to everything. Only what would make our tables wrong is looked
+ * at: a filter that may be our end, descriptors that close or change (libuv and others close by
+ * system call), bytes that pass where we are not, the end of the process. Nothing is altered. */
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include "hooks/close.h"
+
+int hook_prctl(int option, long a, long b, long c, long d)
+{
+	if (option == PR_SET_SECCOMP && !in_vfork_child())
+		shim_before_filter(false);
+	return real.prctl(option, a, b, c, d);
+}
+
+static int close_range_by_number(unsigned first, unsigned last, int flags)
+{
+	return (int)real.syscall(SYS_close_range, (long)first, (long)last, (long)flags);
+}
+
+/* The stream cannot be followed past bytes that we did not see. */
+static void unseen(int fd)
+{
+	if (looked_at(fd))
+		shim_make_opaque(fd);
+}
+
+static bool moves_bytes(long nr)
+{
+	switch (nr) {
+	case SYS_read:
+	case SYS_readv:
+	case SYS_preadv2:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_recvmmsg:
+	case SYS_write:
+	case SYS_writev:
+	case SYS_pwritev2:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+	case SYS_sendfile:
+	case SYS_splice:
+		return true;
+	}
+	return false;
+}
+
+static void before_syscall(long nr, long a, long b, long c)
+{
+	switch (nr) {
+	case SYS_close:
+		forget((int)a);
+		break;
+#ifdef SYS_dup2
+	case SYS_dup2:
+#endif
+	case SYS_dup3:
+		if (own_fd_contains((int)b))
+			own_fd_evade((int)b);
+		if (a != b)
+			forget((int)b);
+		break;
+	case SYS_seccomp:
+		if (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER)
+			shim_before_filter(b & SECCOMP_FILTER_FLAG_TSYNC);
+		break;
+	case SYS_prctl:
+		if (a == PR_SET_SECCOMP)
+			shim_before_filter(false);
+		break;
+	case SYS_execve:
+	case SYS_execveat:
+		shim_before_exec();
+		break;
+	case SYS_exit_group:
+		shim_at_exit();
+		break;
+	default:
+		if (!moves_bytes(nr))
+			return;
+		unseen((int)a);
+		if (nr == SYS_sendfile)
+			unseen((int)b);
+		else if (nr == SYS_splice)
+			unseen((int)c);
+	}
+}
+
+long hook_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	if (nr == SYS_close && own_fd_contains((int)a)) {
+		set_errno(EBADF);
+		return -1;
+	}
+	if (nr == SYS_close_range)
+		return close_range_around(close_range_by_number, (unsigned)a, (unsigned)b, (int)c);
+	if (!in_vfork_child())
+		before_syscall(nr, a, b, c);
+	return real.syscall(nr, a, b, c, d, e, f);
+}
