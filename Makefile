@@ -33,7 +33,7 @@ CPPFLAGS  += -Itests/unit/plain
 CRITERION :=
 endif
 # What goes into other people's processes: no libc behind it, loops must not turn into libc calls.
-LIBFLAGS := -ffreestanding -fno-stack-protector -fno-plt -fno-semantic-interposition -ftls-model=initial-exec
+LIBFLAGS := -U_FORTIFY_SOURCE -ffreestanding -fno-stack-protector -fno-plt -fno-semantic-interposition -ftls-model=initial-exec
 
 BASE     := $(sort $(wildcard base/*.c))
 FREE     := $(sort $(wildcard base/freestanding/*.c))
@@ -50,6 +50,8 @@ PROTO    := $(B)/exporter/otlp.pb-c.c
 obj = $(patsubst %,$(B)/$(1)/%.o,$(basename $(2)))
 
 LIB_OBJS  := $(call obj,so,$(BASE) $(FREE) $(EXPORTER) $(WIRE) $(SHIM) $(HOOKS)) $(B)/so/exporter/otlp.pb-c.o
+# The same shells over hooks that only forward.
+NOP_OBJS  := $(call obj,so,$(BASE) $(FREE) hooks/exports.c hooks/real.c hooks/bare.c $(wildcard hooks/*.S) $(NOP))
 CMD_OBJS  := $(call obj,cmd,$(BASE) $(EXPORTER) $(LAUNCHER)) $(B)/cmd/exporter/otlp.pb-c.o
 UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(WIRE) $(SHIM)) $(B)/cmd/exporter/otlp.pb-c.o
 UNIT_BINS := $(UNIT:tests/unit/%.c=$(B)/unit/%)
@@ -66,8 +68,9 @@ $(B)/libtagalong.so: $(LIB_OBJS) hooks/exports.map
 		-Wl,--hash-style=both -Wl,-z,now,-z,relro,-z,noexecstack,-z,nodelete -Wl,--build-id -Wl,-soname,libtagalong.so \
 		-o $@ $(filter %.o,$^) $(PROTOBUF_C_A)
 
-$(B)/libtagalong-nop.so: $(call obj,so,$(NOP))
-	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--hash-style=both -Wl,-z,now -o $@ $^
+$(B)/libtagalong-nop.so: $(NOP_OBJS) hooks/exports.map
+	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--version-script=hooks/exports.map -Wl,--hash-style=both -Wl,-z,now,-z,relro,-z,noexecstack,-z,nodelete \
+		-o $@ $(filter %.o,$^)
 
 $(B)/tagalong: $(CMD_OBJS)
 	$(call Q,LD)$(CC) $(LDFLAGS) -o $@ $^ -lprotobuf-c -ljansson

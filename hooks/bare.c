@@ -174,7 +174,7 @@ int bare_close_range(unsigned first, unsigned last, int flags)
 
 void bare_closefrom(int first)
 {
-	struct rlimit limit = { 1024, 1024 };
+	struct rlimit64 limit = { 1024, 1024 };
 
 	if (first < 0)
 		first = 0;
@@ -183,7 +183,7 @@ void bare_closefrom(int first)
 	/* Before Linux 5.9. A lowered limit hides the numbers above it, as it does from programs
 	 * that loop themselves. */
 	raw_prlimit64(0, RLIMIT_NOFILE, NULL, &limit);
-	for (rlim_t fd = (rlim_t)first; fd < limit.rlim_cur && fd < 1u << 20; fd++)
+	for (rlim64_t fd = (rlim64_t)first; fd < limit.rlim_cur && fd < 1u << 20; fd++)
 		raw_close((int)fd);
 }
 

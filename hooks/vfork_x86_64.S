@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include "hooks/vfork.h"
 
+#if defined(__x86_64__)
+
 #define FLAG %fs:THREAD_STATE_VFORK_CHILD(%rdx)
 
 	.text
@@ -43,5 +45,7 @@ __vfork:
 	.size	vfork, .-vfork
 	.size	__vfork, .-__vfork
 	.hidden	hook_vfork_failed, thread_state
+
+#endif
 
 	.section .note.GNU-stack, "", @progbits
