@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `tagalong run`: sets the environment and becomes the program, so that process id, signals and
+ * exit status are the program's. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "launcher/command.h"
+#include "launcher/doctor.h"
+#include "launcher/library.h"
+#include "launcher/settings.h"
+
+/* As env(1), nice(1) and shells say it. */
+#define EXIT_OURS         125
+#define EXIT_CANNOT_START 126
+#define EXIT_NOT_FOUND    127
+
+enum { RUN_QUIET = SETTING_COUNT };
+
+static const struct verb_option run_options[] = {
+	SETTING_OPTIONS,
+	[RUN_QUIET] = { "quiet", NULL, "no warnings before the program starts", 'q' },
+	{ 0 },
+};
+
+static void print_warning(void *arg, const char *message)
+{
+	(void)arg;
+	fprintf(stderr, "tagalong: warning: %s\n", message);
+}
+
+static int start(char **command)
+{
+	int err;
+
+	execvp(command[0], command);
+	err = errno;
+	complain("%s: %s", command[0],
+		 err == ENOENT && !strchr(command[0], '/') ? "command not found" : strerror(err));
+	return err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_START;
+}
+
+static int run_main(int argc, char **argv)
+{
+	struct arguments a = { .verb = &verb_run, .argc = argc, .argv = argv };
+	struct library library;
+	bool quiet = false;
+	int option;
+
+	while ((option = arguments_next(&a)) >= 0) {
+		if (option == RUN_QUIET)
+			quiet = true;
+		else if (setting_apply(&verb_run, option, a.value))
+			return EXIT_OURS;
+	}
+	if (option == ARGUMENT_STOP)
+		return a.status;
+	if (option == ARGUMENT_END)
+		return usage_error(&verb_run, "which program?");
+	library_find(&library);
+	if (library.problem[0]) {
+		complain("%s", library.problem);
+		return EXIT_OURS;
+	}
+	if (!quiet) {
+		settings_read(print_warning, NULL);
+		doctor_warn(&argv[a.next - 1], print_warning, NULL);
+	}
+	library_preload(&library);
+	return start(&argv[a.next - 1]);
+}
+
+const struct verb verb_run = {
+	.name = "run",
+	.arguments = "[options] -- COMMAND [ARGUMENT...]",
+	.summary = "Run a program and trace the HTTP requests it serves and makes.",
+	.details = "Sets the variables that the options stand for, appends " LIBRARY_NAME
+		   " to LD_PRELOAD "
+		   "and becomes the program. What the program starts is traced too. A mistake in a "
+		   "variable is reported, and the program runs.\n"
+		   "\n"
+		   "Exit status: the program's; 127 when it is not found, 126 when it cannot be "
+		   "started, "
+		   "125 when tagalong itself fails.",
+	.options = run_options,
+	.usage_status = EXIT_OURS,
+	.main = run_main,
+	.more_help = settings_print_variables,
+};

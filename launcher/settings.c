@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/config.h"
+#include "launcher/screen.h"
+#include "launcher/settings.h"
+
+extern char **environ;
+
+/* Programs change their directory: the file is named from the root. */
+static int set_file(const struct verb *verb, const char *path)
+{
+	char *whole, cwd[PATH_MAX];
+
+	if (!*path)
+		return usage_error(verb, "--file wants a path");
+	if (*path == '/') {
+		setenv("TAGALONG_TRACES_FILE", path, 1);
+		return 0;
+	}
+	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&whole, "%s/%s", cwd, path) < 0) {
+		complain("--file %s: %s", path, strerror(errno));
+		return verb->usage_status;
+	}
+	setenv("TAGALONG_TRACES_FILE", whole, 1);
+	free(whole);
+	return 0;
+}
+
+static int set_env(const struct verb *verb, const char *assignment)
+{
+	const char *equals = strchr(assignment, '=');
+	char *name;
+
+	if (!equals || equals == assignment)
+		return usage_error(verb, "--env wants NAME=VALUE, not '%s'", assignment);
+	name = strndup(assignment, (size_t)(equals - assignment));
+	if (name)
+		setenv(name, equals + 1, 1);
+	free(name);
+	return 0;
+}
+
+static int set_link(const struct verb *verb, const char *value)
+{
+	if (strcmp(value, "exact") != 0 && strcmp(value, "best") != 0)
+		return usage_error(verb, "--link is exact or best, not '%s'", value);
+	setenv("TAGALONG_LINK", value, 1);
+	return 0;
+}
+
+static int set_sample(const struct verb *verb, const char *value)
+{
+	char *end;
+	double ratio = strtod(value, &end);
+
+	if (!*value || *end || !(ratio >= 0 && ratio <= 1))
+		return usage_error(verb, "--sample wants a number from 0 to 1, not '%s'", value);
+	setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio", 1);
+	setenv("OTEL_TRACES_SAMPLER_ARG", value, 1);
+	return 0;
+}
+
+int setting_apply(const struct verb *verb, int option, const char *value)
+{
+	switch (option) {
+	case SET_SERVICE:
+		setenv("OTEL_SERVICE_NAME", value, 1);
+		return 0;
+	case SET_ENDPOINT:
+		setenv("OTEL_EXPORTER_OTLP_ENDPOINT", value, 1);
+		/* It would win over what was just asked for. */
+		unsetenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+		return 0;
+	case SET_FILE:
+		return set_file(verb, value);
+	case SET_CONSOLE:
+		setenv("OTEL_TRACES_EXPORTER", "console", 1);
+		return 0;
+	case SET_LINK:
+		return set_link(verb, value);
+	case SET_SAMPLE:
+		return set_sample(verb, value);
+	case SET_STATS:
+		setenv("TAGALONG_STATS", "true", 1);
+		return 0;
+	case SET_LOG:
+		setenv("TAGALONG_LOG", value, 1);
+		return 0;
+	default:
+		return set_env(verb, value);
+	}
+}
+
+static bool is_known(const char *name)
+{
+	for (size_t i = 0; i < config_variable_count; i++)
+		if (strcmp(config_variables[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Ours are all in the table. Of OTEL_ others may have more, so these have to be close to one of
+ * the table's and not merely begin like it. */
+static void look_for_misspelling(const char *entry, void (*warn)(void *, const char *), void *arg)
+{
+	const char *names[128] = { 0 }, *meant;
+	bool ours = strncmp(entry, "TAGALONG_", 9) == 0;
+	char name[64], message[256];
+	size_t n = strcspn(entry, "=");
+
+	if ((!ours && strncmp(entry, "OTEL_", 5) != 0) || n >= sizeof(name))
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)n, entry);
+	if (is_known(name))
+		return;
+	for (size_t i = 0; i < config_variable_count && i < 127; i++)
+		names[i] = config_variables[i].name;
+	meant = closest_name(name, names, sizeof(names[0]));
+	if (!ours && (!meant || word_distance(name, meant) > 2))
+		return;
+	snprintf(message, sizeof(message), "%s is not a variable of ours%s%s%s", name,
+		 meant ? ": did you mean " : "", meant ? meant : "", meant ? "?" : "");
+	warn(arg, message);
+}
+
+/* What the small exporter inside the program cannot do. */
+static void look_at_transport(void (*warn)(void *, const char *), void *arg)
+{
+	const char *endpoint = config.otlp_traces_endpoint;
+
+	if (config.traces_file[0] && !getenv("OTEL_TRACES_EXPORTER"))
+		return;
+	if (!(config.traces_exporter & EXPORTER_OTLP))
+		return;
+	if (!*endpoint)
+		endpoint = config.otlp_endpoint;
+	if (strncasecmp(endpoint, "https:", 6) == 0)
+		warn(arg, "https cannot be sent from inside a program yet: spans are counted as "
+			  "undeliverable. Let a collector on this host take them by http and pass "
+			  "them on");
+	if (config.otlp_protocol == OTLP_GRPC)
+		warn(arg, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc cannot be sent from inside a program "
+			  "yet: use http/protobuf (port 4318 at most receivers)");
+}
+
+void settings_read(void (*warn)(void *arg, const char *message), void *arg)
+{
+	config_read(environ, warn, arg);
+	for (char **entry = environ; *entry; entry++)
+		look_for_misspelling(*entry, warn, arg);
+	look_at_transport(warn, arg);
+}
+
+void settings_print_variables(void)
+{
+	struct screen screen;
+
+	screen_open(&screen, stdout);
+	fputs("\nVariables:\n", stdout);
+	for (size_t i = 0; i < config_variable_count; i++) {
+		const struct config_variable *v = &config_variables[i];
+		char left[80], text[1024];
+
+		snprintf(left, sizeof(left), "  %s", v->name);
+		snprintf(text, sizeof(text), "%s%s%s%s%s%s%s", v->sentence,
+			 *v->choices ? ". One of " : "", v->choices, *v->fallback ? " (" : "",
+			 v->fallback, *v->fallback ? ")" : "", "");
+		if (v->type == CONFIG_SET && *v->choices)
+			snprintf(text, sizeof(text), "%s. List of %s%s%s%s", v->sentence,
+				 v->choices, *v->fallback ? " (" : "", v->fallback,
+				 *v->fallback ? ")" : "");
+		puts(left);
+		screen_wrap_row(&screen, "", 6, text);
+	}
+}
