@@ -54,7 +54,8 @@ LIB_OBJS  := $(call obj,so,$(BASE) $(FREE) $(EXPORTER) $(WIRE) $(SHIM) $(HOOKS))
 # The same shells over hooks that only forward.
 NOP_OBJS  := $(call obj,so,$(BASE) $(FREE) hooks/exports.c hooks/real.c hooks/bare.c $(wildcard hooks/*.S) $(NOP))
 CMD_OBJS  := $(call obj,cmd,$(BASE) $(EXPORTER) $(LAUNCHER)) $(B)/cmd/exporter/otlp.pb-c.o
-UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(WIRE) $(SHIM)) $(B)/cmd/exporter/otlp.pb-c.o
+UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(WIRE) $(SHIM) $(filter-out launcher/main.c,$(LAUNCHER))) \
+	$(B)/cmd/exporter/otlp.pb-c.o
 UNIT_BINS := $(UNIT:tests/unit/%.c=$(B)/unit/%)
 
 PROTOBUF_C_A := $(shell $(CC) -print-file-name=libprotobuf-c.a)
@@ -106,7 +107,7 @@ $(B)/libunit.a: $(UNIT_LIBS)
 	$(call Q,AR)ar rcs $@ $^
 $(B)/unit/%: tests/unit/%.c $(B)/libunit.a
 	@mkdir -p $(@D)
-	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CRITERION) -lprotobuf-c -lpthread
+	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CRITERION) -lprotobuf-c -ljansson -lpthread
 unit: $(UNIT_BINS)
 	@fail=0; for t in $(UNIT_BINS); do $$t --jobs 2 || fail=1; done; exit $$fail
 

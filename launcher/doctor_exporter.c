@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/config.h"
+#include "launcher/doctor.h"
+#include "launcher/probe.h"
+
+#define RUN_RECEIVER "Start the receiver, or name another by --endpoint URL or --file PATH."
+
+/* The base gains v1/traces, the traces variable is used as it is (OTLP exporter specification). */
+static void endpoint_url(char out[static 2048])
+{
+	const char *base = config.otlp_endpoint;
+	size_t n;
+
+	if (*config.otlp_traces_endpoint) {
+		snprintf(out, 2048, "%s", config.otlp_traces_endpoint);
+		return;
+	}
+	if (!*base)
+		base = "http://localhost:4318";
+	n = strlen(base);
+	snprintf(out, 2048, "%s%sv1/traces", base, base[n - 1] == '/' ? "" : "/");
+}
+
+static void report_status(struct findings *f, const char *url, const struct probe *p)
+{
+	if (p->status == 401 || p->status == 403)
+		found(f, LEVEL_PROBLEM, "exporter", "Look at OTEL_EXPORTER_OTLP_HEADERS.",
+		      "%s does not let us in: HTTP %u", url, p->status);
+	else if (p->status == 404 || p->status == 405)
+		found(f, LEVEL_PROBLEM, "exporter",
+		      "OTLP over HTTP is at .../v1/traces, usually on port 4318.",
+		      "%s takes no traces: HTTP %u", url, p->status);
+	else if (p->status == 429 || p->status >= 500)
+		found(f, LEVEL_WARNING, "exporter",
+		      "Spans are sent again for a while, then counted "
+		      "as lost.",
+		      "%s is there but has no time for us: HTTP %u", url, p->status);
+	else if (p->status / 100 != 2)
+		found(f, LEVEL_WARNING, "exporter", "Is it an OTLP receiver?",
+		      "%s answers HTTP %u to an empty export", url, p->status);
+	else if (strncasecmp(p->content_type, "application/x-protobuf", 22) == 0 ||
+		 strncasecmp(p->content_type, "application/json", 16) == 0 || !p->content_type[0])
+		found(f, LEVEL_OK, "exporter", "", "%s takes OTLP", url);
+	else
+		found(f, LEVEL_PROBLEM, "exporter",
+		      "OTLP over HTTP is at .../v1/traces, usually on port 4318.",
+		      "%s answers %s: that is no OTLP receiver", url, p->content_type);
+}
+
+static void report_probe(struct findings *f, const char *url, const struct probe *p)
+{
+	switch (p->outcome) {
+	case PROBE_ANSWER:
+		report_status(f, url, p);
+		break;
+	case PROBE_NO_NAME:
+		found(f, LEVEL_PROBLEM, "exporter", RUN_RECEIVER, "%s: the host is not known: %s",
+		      url, p->text);
+		break;
+	case PROBE_NO_CONNECTION:
+		found(f, LEVEL_PROBLEM, "exporter", RUN_RECEIVER, "%s cannot be reached: %s", url,
+		      strerror(p->error));
+		break;
+	case PROBE_SILENCE:
+		found(f, LEVEL_PROBLEM, "exporter", "",
+		      "%s takes the connection and does not answer", url);
+		break;
+	case PROBE_CLOSED:
+		found(f, LEVEL_PROBLEM, "exporter", "Is it another port?",
+		      "%s ends the connection without an answer", url);
+		break;
+	case PROBE_TLS:
+		found(f, LEVEL_PROBLEM, "exporter",
+		      "Only plain http is sent from inside a program: let a collector on this "
+		      "host pass spans on.",
+		      "%s speaks TLS", url);
+		break;
+	case PROBE_HTTP2:
+		found(f, LEVEL_PROBLEM, "exporter",
+		      "That is the port for gRPC (usually 4317): use the one for HTTP (usually "
+		      "4318).",
+		      "%s speaks HTTP/2 only", url);
+		break;
+	case PROBE_STRANGE:
+	case PROBE_BAD_URL:
+		found(f, LEVEL_PROBLEM, "exporter", "Is it another port?", "%s does not speak HTTP",
+		      url);
+		break;
+	case PROBE_FAILED:
+		found(f, LEVEL_WARNING, "exporter", "", "%s could not be tried: %s", url,
+		      strerror(p->error));
+		break;
+	}
+}
+
+static void examine_endpoint(struct findings *f, bool network, long timeout_ms)
+{
+	struct probe_url url;
+	struct probe probe;
+	char text[2048];
+
+	endpoint_url(text);
+	if (probe_url_parse(&url, text) < 0 ||
+	    (strcasecmp(url.scheme, "http") != 0 && strcasecmp(url.scheme, "https") != 0)) {
+		found(f, LEVEL_PROBLEM, "exporter", "Write http://HOST:PORT.",
+		      "the endpoint '%s' is no URL we can send to", text);
+		return;
+	}
+	if (strcasecmp(url.scheme, "https") == 0) {
+		found(f, LEVEL_PROBLEM, "exporter",
+		      "Let a collector on this host take spans by http and pass them on, or use "
+		      "--file.",
+		      "%s: https cannot be sent from inside a program yet", text);
+		return;
+	}
+	if (!network) {
+		found(f, LEVEL_OK, "exporter", "", "spans go to %s (not tried)", text);
+		return;
+	}
+	probe = probe_send(&url, config.otlp_headers, timeout_ms);
+	report_probe(f, text, &probe);
+}
+
+static void examine_traces_file(struct findings *f)
+{
+	const char *path = config.traces_file;
+	bool there = access(path, F_OK) == 0;
+	int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+
+	if (fd < 0) {
+		found(f, LEVEL_PROBLEM, "exporter", "", "%s cannot be written: %s", path,
+		      strerror(errno));
+		return;
+	}
+	close(fd);
+	if (!there)
+		unlink(path);
+	if (*path != '/')
+		found(f, LEVEL_WARNING, "exporter", "Name it from the root.",
+		      "TAGALONG_TRACES_FILE=%s depends on where the program is started", path);
+	else
+		found(f, LEVEL_OK, "exporter", "", "spans are appended to %s", path);
+}
+
+void exporter_examine(struct findings *f, bool network, long timeout_ms)
+{
+	bool chosen = getenv("OTEL_TRACES_EXPORTER");
+
+	if (*config.traces_file)
+		examine_traces_file(f);
+	if (*config.traces_file && !chosen)
+		return;
+	if (config.traces_exporter & EXPORTER_CONSOLE)
+		found(f, LEVEL_OK, "exporter", "", "traces are drawn on stderr");
+	if (config.traces_exporter & EXPORTER_OTLP)
+		examine_endpoint(f, network, timeout_ms);
+	else if (!(config.traces_exporter & EXPORTER_CONSOLE) && !*config.traces_file)
+		found(f, LEVEL_PROBLEM, "exporter", "Unset OTEL_TRACES_EXPORTER.",
+		      "OTEL_TRACES_EXPORTER is none: spans go nowhere");
+}
