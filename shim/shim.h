@@ -34,8 +34,9 @@ struct conn;
 /* fd -> connection, one word each. */
 struct fd_table {
 	_Atomic(struct conn *) *conn;
-	_Atomic uint8_t *flags; /* FD_SET_INBOUND: an epoll set that ever held an inbound connection */
+	_Atomic uint8_t *flags; /* non-zero: an epoll set that ever held an inbound connection */
 	unsigned size;
+	_Atomic unsigned used; /* entries from here on have never been set */
 };
 extern struct fd_table fd_table;
 
@@ -66,6 +67,7 @@ struct shim_read {
 	int iovcnt;
 	int flags;
 	int fd;
+	uint32_t generation;     /* private: of the connection */
 	uint8_t call;            /* enum shim_call */
 	uint16_t reserved;       /* bytes asked for less than the program did */
 	struct iovec one;        /* the shortened last part lives here or ... */
@@ -91,10 +93,11 @@ struct shim_write {
 	int iovcnt;
 	int flags;               /* what to pass as flags */
 	int fd;
+	uint32_t generation;     /* private: of the connection */
 	uint8_t call;
-	uint8_t step;            /* private */
-	bool altered;
-	size_t reported;         /* private: the program's bytes that have been taken so far */
+	bool altered;            /* private: w->iov is not the program's own vector */
+	size_t taken;            /* private: bytes of the altered stream taken so far */
+	size_t offered;          /* private: bytes of the altered stream in w->iov */
 	struct iovec one;        /* private */
 	const struct iovec *program;
 	int program_count;

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections live in a pool that is never unmapped, so a pointer read from the table always points
+ * at a connection, if perhaps at a later one: whoever takes its lock looks at the table again.
+ * The lock is held for one parse and never while the program's libc is called, so waiting for it
+ * is short; a holder that is gone (a forked child's copy) is not waited for: bounded spinning, then
+ * the connection is given up. A signal handler never waits: thread_enter() refuses it. */
+#include "shim/conn.h"
+
+#include "base/counters.h"
+#include "base/pool.h"
+#include "base/process.h"
+#include "base/raw.h"
+#include "base/thread.h"
+#include "shim/address.h"
+#include "shim/block.h"
+#include "shim/process_state.h"
+#include "shim/span.h"
+
+#define LOCK_SPINS  200
+#define LOCK_YIELDS 20000
+
+struct fd_table fd_table;
+static struct pool pool;
+
+int conn_init(void)
+{
+	struct rlimit limit = { 0, 0 };
+	unsigned size = FD_TABLE_MAX;
+	int err = pool_init(&pool, sizeof(struct conn), CONNECTIONS_MAX);
+	char *map;
+
+	if (err)
+		return err;
+	raw_prlimit64(0, RLIMIT_NOFILE, NULL, &limit);
+	if (limit.rlim_max > 0 && limit.rlim_max < size)
+		size = limit.rlim_max < 1024 ? 1024 : (unsigned)limit.rlim_max;
+	map = (char *)raw_mmap(NULL, size * (sizeof(void *) + 1), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if ((unsigned long)map > -4096ul)
+		return (int)(long)map;
+	fd_table.conn = (void *)map;
+	fd_table.flags = (void *)(map + size * sizeof(void *));
+	fd_table.size = size;
+	return 0;
+}
+
+void fd_table_reach(int fd)
+{
+	unsigned used = atomic_load_explicit(&fd_table.used, memory_order_relaxed);
+
+	while (used <= (unsigned)fd &&
+	       !atomic_compare_exchange_weak(&fd_table.used, &used, (unsigned)fd + 1))
+		;
+}
+
+void fd_table_set(int fd, struct conn *c)
+{
+	fd_table_reach(fd);
+	atomic_store_explicit(&fd_table.conn[fd], c, memory_order_release);
+}
+
+static bool lock(struct conn *c)
+{
+	for (unsigned i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
+		if (!atomic_exchange_explicit(&c->lock, 1, memory_order_acquire))
+			return true;
+		if (i >= LOCK_SPINS)
+			raw_sched_yield();
+	}
+	return false;
+}
+
+static void unlock(struct conn *c)
+{
+	atomic_store_explicit(&c->lock, 0, memory_order_release);
+}
+
+static struct conn *at(int fd)
+{
+	if ((unsigned)fd >= fd_table.size)
+		return NULL;
+	return atomic_load_explicit(&fd_table.conn[fd], memory_order_acquire);
+}
+
+static bool lock_entered(struct conn *c)
+{
+	if (!thread_enter()) {
+		atomic_store_explicit(&c->broken, CONN_REENTERED, memory_order_relaxed);
+		return false;
+	}
+	if (!lock(c)) {
+		atomic_store_explicit(&c->broken, CONN_CONTENDED, memory_order_relaxed);
+		thread_leave();
+		return false;
+	}
+	return true;
+}
+
+struct conn *conn_acquire(int fd)
+{
+	struct conn *c;
+	uint8_t broken;
+
+	if (thread_state.vfork_child || process_is_vm_child())
+		return NULL;
+	if (process_is_new_child())
+		shim_fork_child();
+	c = at(fd);
+	if (!c || !lock_entered(c))
+		return NULL;
+	if (at(fd) != c)
+		goto gone;
+	broken = atomic_load_explicit(&c->broken, memory_order_relaxed);
+	if (broken && c->role != CONN_OPAQUE) {
+		if (broken == CONN_REENTERED)
+			count(opaque_reentered);
+		else
+			count(opaque_concurrent);
+		conn_give_up(c, fd);
+	}
+	return c;
+gone:
+	conn_release(c);
+	return NULL;
+}
+
+struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation)
+{
+	struct conn *now = conn_acquire(fd);
+
+	if (!now)
+		return NULL;
+	if (now == c && atomic_load_explicit(&c->generation, memory_order_relaxed) == generation)
+		return c;
+	conn_release(now);
+	return NULL;
+}
+
+void conn_release(struct conn *c)
+{
+	unlock(c);
+	thread_leave();
+}
+
+struct conn *conn_track(int fd, bool inbound, bool unix_socket)
+{
+	struct conn *c;
+
+	if ((unsigned)fd >= fd_table.size) {
+		count(untracked_fd_limit);
+		goto untracked;
+	}
+	c = pool_get(&pool);
+	if (!c) {
+		count(untracked_memory);
+		goto untracked;
+	}
+	/* Somebody with a stale pointer may hold the lock for a moment. */
+	if (!lock(c)) {
+		count(untracked_memory);
+		goto untracked;
+	}
+	memset(&c->broken, 0, sizeof(*c) - offsetof(struct conn, broken));
+	c->inbound = inbound;
+	c->unix_socket = unix_socket;
+	atomic_store_explicit(&c->head_out, true, memory_order_relaxed);
+	atomic_store_explicit(&c->references, 1, memory_order_relaxed);
+	unlock(c);
+	count(connections_tracked);
+	fd_table_set(fd, c);
+	return c;
+untracked:
+	if (inbound)
+		process_flag_set(unseen_inbound);
+	return NULL;
+}
+
+void direction_reset(struct direction *d)
+{
+	block_put(d->carry);
+	d->carry = NULL;
+	d->carried = 0;
+}
+
+void alteration_drop(struct alteration *a)
+{
+	block_put(a->image);
+	if (a->exchange)
+		exchange_close(a->exchange);
+	memset(a, 0, sizeof(*a));
+}
+
+void conn_push(struct conn *c, struct exchange *e)
+{
+	uint32_t i = exchange_index(e) + 1;
+
+	e->next = 0;
+	if (c->queue_tail)
+		exchange_at(c->queue_tail - 1)->next = i;
+	else
+		c->queue_head = i;
+	c->queue_tail = i;
+	c->queued++;
+}
+
+struct exchange *conn_oldest(struct conn *c)
+{
+	return c->queue_head ? exchange_at(c->queue_head - 1) : NULL;
+}
+
+void conn_pop(struct conn *c)
+{
+	struct exchange *e = conn_oldest(c);
+
+	c->queue_head = e->next;
+	if (!c->queue_head)
+		c->queue_tail = 0;
+	c->queued--;
+	exchange_close(e);
+}
+
+/* Whether the end of the stream is a proper end of the message that was under way. */
+static bool ends_properly(const struct conn *c, const struct exchange *e)
+{
+	const struct direction *response = e->server ? &c->out : &c->in;
+
+	if (!e->status_seen)
+		return false;
+	if (response->in_body && response->body.state == BODY_UNTIL_CLOSE)
+		return !c->error;
+	/* A client that has read the head and closes first has had enough: no error. */
+	return !e->server && !c->eof && !c->error;
+}
+
+void conn_end_exchanges(struct conn *c, const char *error)
+{
+	struct exchange *e;
+
+	while ((e = conn_oldest(c)) != NULL) {
+		bool elsewhere = !e->status_seen &&
+				 e->forks != atomic_load_explicit(&process_state.forks,
+								  memory_order_relaxed);
+
+		/* The child that has the connection too may be answering: that is its span. */
+		if (e->server && elsewhere && !c->error && !c->eof) {
+			if (e->sampled)
+				count(spans_dropped_shared);
+		} else {
+			if (!e->error && !ends_properly(c, e))
+				e->error = error;
+			span_end(c, e);
+		}
+		conn_pop(c);
+	}
+}
+
+void conn_give_up(struct conn *c, int fd)
+{
+	struct conn *expected = c;
+
+	if (c->role == CONN_OPAQUE)
+		return;
+	conn_end_exchanges(c, NULL);
+	direction_reset(&c->in);
+	direction_reset(&c->out);
+	if (c->inbound && c->queued)
+		process_flag_set(unseen_inbound);
+	c->role = CONN_OPAQUE;
+	/* What the kernel has taken of an altered head must be completed first: see inject.c. */
+	if (c->alter.sent)
+		return;
+	alteration_drop(&c->alter);
+	atomic_store_explicit(&c->head_out, false, memory_order_relaxed);
+	/* Other descriptors of this stream find out for themselves. */
+	if (fd >= 0 && atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
+		atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed);
+	if (!atomic_load_explicit(&c->references, memory_order_relaxed)) {
+		atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
+		pool_put(&pool, c);
+	}
+}
+
+static const char *end_reason(const struct conn *c)
+{
+	if (c->error)
+		return c->error;
+	return c->eof ? "connection_closed" : "aborted";
+}
+
+void conn_unref(struct conn *c)
+{
+	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) != 1) {
+		conn_release(c);
+		return;
+	}
+	conn_end_exchanges(c, end_reason(c));
+	direction_reset(&c->in);
+	direction_reset(&c->out);
+	alteration_drop(&c->alter);
+	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
+	unlock(c);
+	pool_put(&pool, c);
+	thread_leave();
+}
+
+void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len)
+{
+	struct text t = TEXT_ON(c->peer);
+
+	c->peer_known = true;
+	c->peer_port = 0;
+	if (address->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
+		const struct sockaddr_in *in = (const void *)address;
+
+		address_put_v4(&t, (const uint8_t *)&in->sin_addr);
+		c->peer_port = ntohs(in->sin_port);
+	} else if (address->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6)) {
+		const struct sockaddr_in6 *in6 = (const void *)address;
+
+		address_put_v6(&t, (const uint8_t *)&in6->sin6_addr);
+		c->peer_port = ntohs(in6->sin6_port);
+	} else if (address->sa_family == AF_UNIX && len > offsetof(struct sockaddr_un, sun_path)) {
+		const struct sockaddr_un *un = (const void *)address;
+		size_t room = len - offsetof(struct sockaddr_un, sun_path), n = 0;
+
+		while (n < room && un->sun_path[n])
+			n++;
+		c->unix_socket = true;
+		text_put(&t, (struct bytes){ un->sun_path, n });
+	}
+	text_string(&t);
+}
+
+void conn_learn_peer(struct conn *c, int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (c->peer_known)
+		return;
+	if (raw_getpeername(fd, (struct sockaddr *)&address, &len) < 0) {
+		c->peer_known = true;
+		return;
+	}
+	conn_set_peer(c, (struct sockaddr *)&address, len);
+}
+
+void conn_fork_child(void)
+{
+	uint32_t used = atomic_load_explicit(&pool.used_max, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < used; i++) {
+		struct conn *c = pool_at(&pool, i);
+		bool busy = c->queue_head || c->alter.image || c->in.carried || c->out.carried ||
+			    c->in.in_body || c->out.in_body ||
+			    atomic_load_explicit(&c->lock, memory_order_relaxed);
+
+		atomic_store_explicit(&c->lock, 0, memory_order_relaxed);
+		atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
+		c->queue_head = c->queue_tail = 0;
+		c->queued = 0;
+		c->alter.exchange = NULL;
+		c->forked = true;
+		if (!busy || !atomic_load_explicit(&c->references, memory_order_relaxed))
+			continue;
+		/* The parent has the exchange: it, or nobody, writes its span. */
+		direction_reset(&c->in);
+		direction_reset(&c->out);
+		alteration_drop(&c->alter);
+		c->role = CONN_OPAQUE;
+	}
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection: one stream socket as this process sees it, shared by every descriptor that dup()
+ * or fork() made of it. */
+#ifndef SHIM_CONN_H
+#define SHIM_CONN_H
+
+#include <netinet/in.h>
+#include <sys/un.h>
+#include "shim/exchange.h"
+#include "shim/shim.h"
+#include "shim/wire/http1.h"
+
+#define CONNECTIONS_MAX 65536 /* tracked at once */
+#define FD_TABLE_MAX    1048576
+#define PIPELINE_MAX    256   /* requests waiting for their answer on one connection */
+
+enum conn_role { CONN_NEW, CONN_SERVER, CONN_CLIENT, CONN_OPAQUE };
+
+/* One direction of the stream. */
+struct direction {
+	bool in_body;            /* else a head is awaited */
+	struct http1_body body;
+	char *carry;             /* the part of a head that came in earlier calls: a block, or NULL */
+	uint32_t carried, carry_size;
+};
+
+/* An outgoing request head that is being sent in altered form (inject.c). */
+struct alteration {
+	char *image;             /* the head up to its blank line, then what we add: a block */
+	size_t image_size;       /* of the block */
+	size_t head;             /* bytes of the program's in the image (up to the blank line) */
+	size_t added;            /* bytes of ours behind them */
+	size_t sent;             /* of head + added, taken by the kernel */
+	size_t blank;            /* length of the blank line that follows: 1 or 2 */
+	size_t blank_sent;
+	size_t rewrite;          /* offset of the span id that was replaced, or SIZE_MAX */
+	char original[16];       /* the 16 characters the program has there */
+	struct http1_body body;  /* what follows the head */
+	struct exchange *exchange;
+};
+
+struct conn {
+	uint64_t pool_link;
+	_Atomic uint32_t lock;       /* 1: held, for a parse, never across a call into libc */
+	_Atomic uint32_t generation; /* rises when the last descriptor goes */
+	_Atomic uint32_t references; /* descriptors that name it */
+	_Atomic uint8_t broken;      /* enum conn_break: to be given up at the next look */
+	_Atomic uint8_t writing;     /* a write is between begin and end */
+	_Atomic bool head_out;       /* a request head may be in the next bytes written */
+	uint8_t role;
+	bool inbound;                /* accepted (or received from another process) */
+	bool written, read;          /* any bytes yet */
+	bool eof;                    /* the peer has closed its side */
+	bool forked;                 /* came from our parent process */
+	uint8_t queued;              /* exchanges in the queue */
+	uint32_t queue_head, queue_tail; /* index + 1: oldest first */
+	const char *error;           /* error.type of the connection, NULL none */
+	struct direction in, out;
+	struct alteration alter;
+	uint16_t peer_port;
+	bool peer_known;
+	bool unix_socket;
+	char peer[INET6_ADDRSTRLEN + 64]; /* address as text, or a socket's path */
+};
+
+enum conn_break { CONN_WHOLE, CONN_REENTERED, CONN_CONTENDED };
+
+int conn_init(void);
+
+/* Sets a descriptor's entry (in the table's bounds), and how far the table is in use. */
+void fd_table_set(int fd, struct conn *c);
+void fd_table_reach(int fd);
+
+/* The connection behind fd with its lock held and our code entered, or NULL: not tracked, a vfork
+ * child, or in use by the very thread (a signal handler). Pair with conn_release(). */
+struct conn *conn_acquire(int fd);
+
+/* The same for the second half of a call: NULL when fd means another connection by now. */
+struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation);
+void conn_release(struct conn *c);
+
+/* One descriptor less (acquired before, released by this); the last one ends the connection. */
+void conn_unref(struct conn *c);
+
+/* Starts tracking. NULL: no room (counted). Not acquired. */
+struct conn *conn_track(int fd, bool inbound, bool unix_socket);
+
+/* Gives up: every exchange ends with what is known, fd is looked at no more. Acquired before,
+ * still to be released after. `counter` was counted by the caller. */
+void conn_give_up(struct conn *c, int fd);
+
+/* Ends what is open because the stream is over: `error` for messages that are not whole, NULL when
+ * the program itself closed. */
+void conn_end_exchanges(struct conn *c, const char *error);
+
+/* The queue of exchanges. */
+void conn_push(struct conn *c, struct exchange *e);
+struct exchange *conn_oldest(struct conn *c);
+void conn_pop(struct conn *c);
+
+/* Peer address and port as text, asked for once (getpeername). */
+void conn_learn_peer(struct conn *c, int fd);
+void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len);
+
+/* Frees what a direction or an alteration holds. */
+void direction_reset(struct direction *d);
+void alteration_drop(struct alteration *a);
+
+/* In a forked child: connections with an exchange or half a message become opaque, idle ones go on. */
+void conn_fork_child(void);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which descriptors are connections: only stream sockets that were born in a hooked call, or stood
+ * open at start. */
+#include "base/counters.h"
+#include "base/raw.h"
+#include "base/thread.h"
+#include "exporter/exporter.h"
+#include "shim/conn.h"
+#include "shim/descriptors.h"
+#include "shim/link.h"
+#include "shim/process_state.h"
+
+#define INHERITED_MAX 256 /* descriptors looked at when the program starts */
+
+static bool family_is_ours(int domain)
+{
+	return domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX;
+}
+
+/* The table may still hold what a close() that nobody saw has left (io_uring, a direct system
+ * call): the number is new now. */
+static bool ready(int fd)
+{
+	if (fd < 0 || !fd_table.size || thread_state.vfork_child || process_is_vm_child())
+		return false;
+	if (process_is_new_child())
+		shim_fork_child();
+	if (shim_tracked(fd))
+		shim_before_close(fd);
+	return true;
+}
+
+void shim_on_socket(int fd, int domain, int type)
+{
+	type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (type == SOCK_STREAM && family_is_ours(domain) && ready(fd))
+		conn_track(fd, false, domain == AF_UNIX);
+}
+
+void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t len)
+{
+	struct conn *c;
+
+	(void)listener;
+	if (!ready(fd))
+		return;
+	exporter_start();
+	link_on_accept();
+	c = conn_track(fd, true, peer && len >= sizeof(peer->sa_family) &&
+					 peer->sa_family == AF_UNIX);
+	if (!c || !peer || len < sizeof(peer->sa_family) || peer->sa_family == AF_UNIX)
+		return;
+	c = conn_acquire(fd);
+	if (!c)
+		return;
+	conn_set_peer(c, peer, len);
+	conn_release(c);
+}
+
+void shim_on_listen(int fd)
+{
+	process_flag_set(listener);
+	/* A listener carries no bytes. */
+	if (shim_tracked(fd))
+		shim_before_close(fd);
+}
+
+void shim_on_setsid(void)
+{
+	if (!thread_state.vfork_child)
+		process_flag_set(new_session);
+}
+
+void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int result, int error)
+{
+	(void)address;
+	(void)len;
+	if (result < 0 && error != EINPROGRESS && error != EINTR)
+		return;
+	if (shim_tracked(fd) && !thread_state.vfork_child)
+		exporter_start();
+}
+
+void shim_on_received_fd(int fd)
+{
+	int type = 0, domain = 0, listening = 0;
+	socklen_t n = sizeof(int);
+
+	if (!ready(fd) || raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
+	    raw_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) < 0 ||
+	    raw_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) < 0)
+		return;
+	if (listening)
+		process_flag_set(listener);
+	else if (type == SOCK_STREAM && family_is_ours(domain))
+		conn_track(fd, true, domain == AF_UNIX);
+}
+
+/* What stands open when the program starts: inetd, socket activation, a shell's redirections. */
+void descriptors_find_inherited(void)
+{
+	struct pollfd fds[INHERITED_MAX];
+	struct rlimit limit = { INHERITED_MAX, 0 };
+	int n = INHERITED_MAX;
+
+	raw_prlimit64(0, RLIMIT_NOFILE, NULL, &limit);
+	if (limit.rlim_cur < INHERITED_MAX) /* poll() takes no more */
+		n = (int)limit.rlim_cur;
+	for (int i = 0; i < n; i++)
+		fds[i] = (struct pollfd){ .fd = i };
+	if (raw_poll(fds, (unsigned)n, 0) < 0)
+		return;
+	for (int i = 0; i < n; i++)
+		if (!(fds[i].revents & POLLNVAL))
+			shim_on_received_fd(i);
+}
+
+void shim_on_dup(int from, int to)
+{
+	struct conn *c;
+
+	if (!ready(to) || from == to)
+		return;
+	c = conn_acquire(from);
+	if (!c)
+		return;
+	if ((unsigned)to < fd_table.size) {
+		atomic_fetch_add_explicit(&c->references, 1, memory_order_relaxed);
+		fd_table_set(to, c);
+	} else {
+		/* A name we cannot follow: bytes would pass unseen. */
+		count(untracked_fd_limit);
+		conn_give_up(c, from);
+	}
+	conn_release(c);
+}
+
+void shim_before_close(int fd)
+{
+	struct conn *c, *expected;
+
+	if ((unsigned)fd >= fd_table.size || thread_state.vfork_child)
+		return;
+	if (atomic_load_explicit(&fd_table.flags[fd], memory_order_relaxed))
+		atomic_store_explicit(&fd_table.flags[fd], 0, memory_order_relaxed);
+	if (!shim_tracked(fd))
+		return;
+	c = conn_acquire(fd);
+	if (!c) {
+		/* Inside our own code (a signal handler): the entry goes, the rest is lost. */
+		if (!process_is_vm_child())
+			atomic_store_explicit(&fd_table.conn[fd], NULL, memory_order_release);
+		return;
+	}
+	expected = c;
+	if (atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
+		conn_unref(c);
+	else
+		conn_release(c);
+}
+
+void shim_before_close_range(unsigned first, unsigned last)
+{
+	unsigned used = atomic_load_explicit(&fd_table.used, memory_order_relaxed);
+
+	if (thread_state.vfork_child)
+		return;
+	for (unsigned fd = first; fd < used && fd <= last; fd++)
+		shim_before_close((int)fd);
+}
+
+void shim_on_shutdown(int fd, int how)
+{
+	struct conn *c;
+
+	if (!shim_tracked(fd))
+		return;
+	c = conn_acquire(fd);
+	if (!c)
+		return;
+	if (how != SHUT_RD && c->role == CONN_SERVER && c->out.in_body &&
+	    c->out.body.state == BODY_UNTIL_CLOSE)
+		conn_end_exchanges(c, NULL);
+	conn_release(c);
+}
+
+void shim_make_opaque(int fd)
+{
+	struct conn *c;
+
+	if (!shim_tracked(fd))
+		return;
+	c = conn_acquire(fd);
+	if (!c)
+		return;
+	if (c->role != CONN_OPAQUE) {
+		count(opaque_switched);
+		conn_give_up(c, fd);
+	}
+	conn_release(c);
+}

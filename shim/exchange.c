@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Readers of other threads go by the generation word: odd while open, looked at before and after
+ * the shared words are read. A bit a server exchange in `open_bits` makes all open ones findable
+ * without a lock. */
+#include "shim/exchange.h"
+
+#include "base/pool.h"
+#include "shim/block.h"
+
+static struct pool pool;
+static _Atomic uint64_t open_bits[EXCHANGES_MAX / 64];
+static _Atomic uint32_t open_count;
+
+int exchange_init(void)
+{
+	return pool_init(&pool, sizeof(struct exchange), EXCHANGES_MAX);
+}
+
+struct exchange *exchange_at(uint32_t index)
+{
+	return pool_at(&pool, index);
+}
+
+uint32_t exchange_index(const struct exchange *e)
+{
+	return pool_index(&pool, e);
+}
+
+void shared_context_set(struct shared_context *s, const struct span_context *c)
+{
+	uint64_t words[3];
+
+	memcpy(words, c->trace_id, 16);
+	memcpy(&words[2], c->span_id, 8);
+	atomic_store_explicit(&s->trace_high, words[0], memory_order_relaxed);
+	atomic_store_explicit(&s->trace_low, words[1], memory_order_relaxed);
+	atomic_store_explicit(&s->span, words[2], memory_order_relaxed);
+	atomic_store_explicit(&s->flags, c->flags, memory_order_relaxed);
+}
+
+/* Acquire loads: the generation looked at afterwards must not be read before them. */
+void shared_context_get(struct span_context *c, const struct shared_context *s)
+{
+	uint64_t words[3];
+
+	words[0] = atomic_load_explicit(&s->trace_high, memory_order_acquire);
+	words[1] = atomic_load_explicit(&s->trace_low, memory_order_acquire);
+	words[2] = atomic_load_explicit(&s->span, memory_order_acquire);
+	memcpy(c->trace_id, words, 16);
+	memcpy(c->span_id, &words[2], 8);
+	c->flags = (uint8_t)atomic_load_explicit(&s->flags, memory_order_acquire);
+}
+
+/* Everything but the generation and the text's bytes; fields of other threads' interest go first,
+ * while the generation is still even. */
+static void clear(struct exchange *e)
+{
+	static const struct span_context none;
+
+	shared_context_set(&e->context, &none);
+	shared_context_set(&e->received, &none);
+	atomic_store_explicit(&e->thread_ok, false, memory_order_relaxed);
+	atomic_store_explicit(&e->answered, false, memory_order_relaxed);
+	atomic_store_explicit(&e->candidate, false, memory_order_relaxed);
+	atomic_store_explicit(&e->rewritten, false, memory_order_relaxed);
+	e->next = 0;
+	memset((char *)e + offsetof(struct exchange, server), 0,
+	       offsetof(struct exchange, captured) - offsetof(struct exchange, server));
+	e->links = NULL;
+}
+
+struct exchange *exchange_open(size_t text_size)
+{
+	struct exchange *e = pool_get(&pool);
+	size_t got = EXCHANGE_TEXT;
+
+	if (!e)
+		return NULL;
+	clear(e);
+	e->block = text_size > EXCHANGE_TEXT ? block_get(text_size, &got) : NULL;
+	if (text_size > EXCHANGE_TEXT && !e->block) {
+		pool_put(&pool, e);
+		return NULL;
+	}
+	e->text = (struct text){ .p = e->block ? e->block : e->own, .size = got };
+	atomic_fetch_add_explicit(&e->generation, 1, memory_order_release);
+	return e;
+}
+
+void exchange_close(struct exchange *e)
+{
+	exchange_set_candidate(e, false);
+	atomic_fetch_add_explicit(&e->generation, 1, memory_order_acq_rel);
+	block_put(e->block);
+	block_put(e->links);
+	e->block = NULL;
+	e->links = NULL;
+	pool_put(&pool, e);
+}
+
+struct bytes exchange_keep(struct exchange *e, struct bytes b)
+{
+	size_t at = e->text.n;
+
+	if (b.n == 0)
+		return (struct bytes){ b.p ? "" : NULL, 0 };
+	if (b.n > e->text.size - e->text.n)
+		return (struct bytes){ NULL, 0 };
+	text_put(&e->text, b);
+	return (struct bytes){ e->text.p + at, b.n };
+}
+
+void exchange_set_candidate(struct exchange *e, bool on)
+{
+	uint32_t i = exchange_index(e);
+	uint64_t bit = 1ull << (i % 64);
+
+	if (atomic_load_explicit(&e->candidate, memory_order_relaxed) == on)
+		return;
+	atomic_store_explicit(&e->candidate, on, memory_order_relaxed);
+	if (on) {
+		atomic_fetch_or_explicit(&open_bits[i / 64], bit, memory_order_release);
+		atomic_fetch_add_explicit(&open_count, 1, memory_order_relaxed);
+	} else {
+		atomic_fetch_and_explicit(&open_bits[i / 64], ~bit, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&open_count, 1, memory_order_relaxed);
+	}
+}
+
+unsigned exchange_open_count(void)
+{
+	return atomic_load_explicit(&open_count, memory_order_relaxed);
+}
+
+bool exchange_peek(uint32_t index, struct exchange_view *view)
+{
+	struct exchange *e = pool_at(&pool, index);
+	uint32_t before = atomic_load_explicit(&e->generation, memory_order_acquire);
+
+	if (!(before & 1))
+		return false;
+	view->index = index;
+	view->generation = before;
+	shared_context_get(&view->context, &e->context);
+	shared_context_get(&view->received, &e->received);
+	view->candidate = atomic_load_explicit(&e->candidate, memory_order_acquire);
+	view->answered = atomic_load_explicit(&e->answered, memory_order_acquire);
+	view->thread_ok = atomic_load_explicit(&e->thread_ok, memory_order_acquire);
+	view->rewritten = atomic_load_explicit(&e->rewritten, memory_order_acquire);
+	view->has_received = trace_id_valid(view->received.trace_id);
+	return atomic_load_explicit(&e->generation, memory_order_relaxed) == before;
+}
+
+void exchange_each(bool (*fn)(void *arg, const struct exchange_view *view), void *arg)
+{
+	uint32_t words =
+		(atomic_load_explicit(&pool.used_max, memory_order_relaxed) + 63) / 64;
+
+	for (uint32_t w = 0; w < words && w < EXCHANGES_MAX / 64; w++) {
+		uint64_t bits = atomic_load_explicit(&open_bits[w], memory_order_acquire);
+
+		for (; bits; bits &= bits - 1) {
+			struct exchange_view view;
+			uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(bits);
+
+			if (exchange_peek(i, &view) && view.candidate && !fn(arg, &view))
+				return;
+		}
+	}
+}
+
+void exchange_forget_all(void)
+{
+	uint32_t used = atomic_load_explicit(&pool.used_max, memory_order_relaxed);
+
+	atomic_store_explicit(&open_count, 0, memory_order_relaxed);
+	for (uint32_t w = 0; w < EXCHANGES_MAX / 64; w++)
+		atomic_store_explicit(&open_bits[w], 0, memory_order_relaxed);
+	for (uint32_t i = 0; i < used; i++) {
+		struct exchange *e = pool_at(&pool, i);
+
+		/* Clears `candidate` by hand: the count and the bits are zero already. */
+		atomic_store_explicit(&e->candidate, false, memory_order_relaxed);
+		if (atomic_load_explicit(&e->generation, memory_order_relaxed) & 1)
+			exchange_close(e);
+	}
+}

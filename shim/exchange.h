@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An exchange: one request and its response, as the server or as the client of it. It is owned by
+ * its connection and changed under the connection's lock; the atomic words may be read from any
+ * thread that looks for the parent of a request (link.c). */
+#ifndef SHIM_EXCHANGE_H
+#define SHIM_EXCHANGE_H
+
+#include <stdatomic.h>
+#include "base/bytes.h"
+#include "base/text.h"
+#include "shim/wire/traceparent.h"
+
+#define EXCHANGES_MAX       16384 /* open at once in the process */
+#define EXCHANGE_TEXT       704   /* bytes of text an exchange holds itself; more needs a block */
+#define EXCHANGE_VALUE_MAX  8192  /* bytes kept of one header or target */
+#define EXCHANGE_CAPTURES   16    /* captured headers a side */
+
+/* A span context that other threads read while its owner may give it up: see exchange_peek(). */
+struct shared_context {
+	_Atomic uint64_t trace_high, trace_low, span;
+	_Atomic uint32_t flags;
+};
+
+struct exchange {
+	uint64_t pool_link;               /* the pool's while it is free */
+	_Atomic uint32_t generation;      /* odd while open; rises at open and at close */
+	uint32_t next;                    /* in its connection's queue: index + 1 */
+	struct shared_context context;    /* of our span; of the caller's when there is no span */
+	struct shared_context received;   /* as it came in, all zero if nothing (valid) did */
+	_Atomic bool thread_ok;           /* rule "thread" may use it */
+	_Atomic bool answered;            /* no candidate any more but for exact rules */
+	_Atomic bool candidate;           /* a server exchange that is no stream */
+	_Atomic bool rewritten;           /* the program sees our id in place of the received one */
+	bool server;
+	bool sampled;                     /* a span will be written */
+	bool excluded;                    /* no span of ours, context passes */
+	bool debug;                       /* b3 and jaeger */
+	bool parent_remote;
+	bool status_seen;
+	bool request_done, streaming;
+	uint8_t minor;                    /* HTTP/1.minor */
+	uint8_t response_minor;
+	uint8_t link;                     /* enum link_rule, clients */
+	uint8_t captures;                 /* in `captured`, request headers first */
+	uint8_t captured_requests;
+	uint16_t status;
+	uint32_t reader;                  /* thread that read the request */
+	uint32_t forks;                   /* process-wide count when it opened */
+	uint64_t start_ns;                /* since 1970 */
+	uint64_t start_monotonic, end_monotonic;
+	uint8_t parent_id[8];
+	const char *error;                /* error.type, a literal, NULL none */
+	/* Views into text (or literals). */
+	struct bytes method, target, host, user_agent, tracestate, baggage;
+	struct bytes forwarded_client, forwarded_proto, forwarded_host;
+	struct {
+		struct bytes name, value;
+	} captured[EXCHANGE_CAPTURES];
+	struct link_candidates *links;    /* rule "none": in a block, or NULL */
+	struct text text;
+	char *block;                      /* what `text` lives in when it is not `own` */
+	char own[EXCHANGE_TEXT];
+};
+
+int exchange_init(void);
+
+/* An open exchange with all fields zero, text of at least text_size bytes; NULL: no memory. */
+struct exchange *exchange_open(size_t text_size);
+void exchange_close(struct exchange *e);
+
+/* Copies b into the exchange's text; empty when it does not fit. */
+struct bytes exchange_keep(struct exchange *e, struct bytes b);
+
+/* Server exchanges that are open candidates now. */
+unsigned exchange_open_count(void);
+
+/* In a forked child: all of the parent's are forgotten. */
+void exchange_forget_all(void);
+
+/* What another thread may know of an exchange. False when it was closed meanwhile. */
+struct exchange_view {
+	struct span_context context, received;
+	bool candidate, answered, thread_ok, rewritten, has_received;
+	uint32_t index, generation;
+};
+bool exchange_peek(uint32_t index, struct exchange_view *view);
+
+/* Calls fn for each open server exchange until it returns false. */
+void exchange_each(bool (*fn)(void *arg, const struct exchange_view *view), void *arg);
+
+struct exchange *exchange_at(uint32_t index);
+uint32_t exchange_index(const struct exchange *e);
+
+void shared_context_set(struct shared_context *s, const struct span_context *c);
+void shared_context_get(struct span_context *c, const struct shared_context *s);
+
+/* Makes e a candidate for links, or stops it being one (answered, a stream): counted. */
+void exchange_set_candidate(struct exchange *e, bool on);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/link.h"
+
+#include "base/config.h"
+#include "base/id.h"
+#include "base/thread.h"
+#include "shim/process_state.h"
+
+struct bytes link_rule_name(enum link_rule rule)
+{
+	static const struct bytes name[] = {
+		[LINK_RULE_HEADER] = BYTES("header"), [LINK_RULE_FLOW] = BYTES("flow"),
+		[LINK_RULE_THREAD] = BYTES("thread"), [LINK_RULE_PROCESS] = BYTES("process"),
+		[LINK_RULE_ONLY] = BYTES("only"),     [LINK_RULE_NONE] = BYTES("none"),
+	};
+
+	return name[rule];
+}
+
+/* ---- rule "header" ---- */
+
+struct same_header {
+	const struct span_context *wanted;
+	struct exchange_view found;
+	unsigned count;
+};
+
+static bool match_received(void *arg, const struct exchange_view *view)
+{
+	struct same_header *s = arg;
+
+	if (!view->has_received || view->rewritten ||
+	    memcmp(view->received.span_id, s->wanted->span_id, 8) != 0 ||
+	    memcmp(view->received.trace_id, s->wanted->trace_id, 16) != 0)
+		return true;
+	s->found = *view;
+	return ++s->count < 2;
+}
+
+static void from_view(struct link *link, enum link_rule rule, const struct exchange_view *view)
+{
+	link->rule = rule;
+	link->parent = view->context;
+	link->has_parent = trace_id_valid(view->context.trace_id);
+	link->exchange = view->index;
+	link->generation = view->generation;
+}
+
+/* The head carries a traceparent: our own id means exactly one request; a received one that we
+ * could not rewrite means it when just one open exchange received it. Otherwise the program traces
+ * itself. */
+static void link_by_header(struct link *link, const struct http1_head *head)
+{
+	struct same_header same = { 0 };
+	struct span_context context;
+
+	link->leave = true;
+	if (head->count[HTTP1_TRACEPARENT] != 1 ||
+	    traceparent_parse(&context, head->field[HTTP1_TRACEPARENT]) < 0)
+		return;
+	if (id_is_own_server(context.span_id)) {
+		process_flag_set(forwards);
+		link->rule = LINK_RULE_HEADER;
+		link->parent = context;
+		link->has_parent = true;
+		link->leave = false;
+		link->rewrite = true;
+		return;
+	}
+	same.wanted = &context;
+	exchange_each(match_received, &same);
+	if (same.count != 1)
+		return;
+	process_flag_set(forwards);
+	from_view(link, LINK_RULE_HEADER, &same.found);
+	link->leave = false;
+	link->rewrite = true;
+}
+
+/* ---- rule "thread" ---- */
+
+static bool own_exchange(struct exchange_view *view)
+{
+	const struct thread_state *t = &thread_state;
+
+	return t->exchange && exchange_peek(t->exchange - 1, view) &&
+	       view->generation == t->exchange_gen;
+}
+
+static bool link_by_thread(struct link *link)
+{
+	struct exchange_view view;
+
+	if (thread_state.waits_on_inbound || !own_exchange(&view) || !view.thread_ok ||
+	    view.answered || !view.candidate)
+		return false;
+	if (exchange_open_count() != 1 &&
+	    (!process_flag(reader_answered) || process_flag(other_answered)))
+		return false;
+	from_view(link, LINK_RULE_THREAD, &view);
+	return true;
+}
+
+void link_on_accept(void)
+{
+	struct exchange_view view;
+
+	if (own_exchange(&view))
+		atomic_store_explicit(&exchange_at(view.index)->thread_ok, false,
+				      memory_order_relaxed);
+}
+
+void link_on_request_read(struct exchange *e, bool blocking)
+{
+	struct thread_state *t = &thread_state;
+	struct exchange_view before;
+	bool alone = true;
+
+	if (own_exchange(&before) && before.candidate && !before.answered) {
+		atomic_store_explicit(&exchange_at(before.index)->thread_ok, false,
+				      memory_order_relaxed);
+		alone = false;
+	}
+	e->reader = thread_id();
+	atomic_store_explicit(&e->thread_ok, alone && blocking && !t->waits_on_inbound,
+			      memory_order_relaxed);
+	t->exchange = exchange_index(e) + 1;
+	t->exchange_gen = atomic_load_explicit(&e->generation, memory_order_relaxed);
+}
+
+void link_on_answer(struct exchange *e)
+{
+	if (e->reader == thread_id())
+		process_flag_set(reader_answered);
+	else
+		process_flag_set(other_answered);
+}
+
+void link_on_answered(struct exchange *e)
+{
+	atomic_store_explicit(&e->answered, true, memory_order_relaxed);
+	exchange_set_candidate(e, false);
+}
+
+/* ---- rules "process", "only", "none" ---- */
+
+static bool link_by_process(struct link *link)
+{
+	if (!process_state.has_parent || process_flag(listener) || process_flag(new_session))
+		return false;
+	link->rule = LINK_RULE_PROCESS;
+	link->parent = process_state.parent;
+	link->has_parent = true;
+	link->parent_remote = true;
+	return true;
+}
+
+struct gathering {
+	struct exchange_view last;
+	struct link_candidates *out;
+	unsigned count;
+};
+
+static bool gather(void *arg, const struct exchange_view *view)
+{
+	struct gathering *g = arg;
+
+	if (view->answered)
+		return true;
+	if (g->out && g->count < LINK_CANDIDATES_MAX)
+		g->out->context[g->count] = view->context;
+	g->last = *view;
+	return ++g->count <= LINK_CANDIDATES_MAX;
+}
+
+static bool link_by_only(struct link *link)
+{
+	struct gathering g = { 0 };
+
+	if (config.link != LINK_BEST || process_flag(unseen_inbound) || exchange_open_count() > 1)
+		return false;
+	exchange_each(gather, &g);
+	if (g.count != 1)
+		return false;
+	from_view(link, LINK_RULE_ONLY, &g.last);
+	return true;
+}
+
+void link_candidates(struct link_candidates *out)
+{
+	struct gathering g = { .out = out };
+
+	out->count = 0;
+	if (process_flag(unseen_inbound) || exchange_open_count() > LINK_CANDIDATES_MAX)
+		return;
+	exchange_each(gather, &g);
+	for (unsigned i = 0; g.count <= LINK_CANDIDATES_MAX && i < g.count; i++)
+		if (trace_id_valid(out->context[i].trace_id))
+			out->context[out->count++] = out->context[i];
+}
+
+void link_find(struct link *link, const struct http1_head *head)
+{
+	*link = (struct link){ .rule = LINK_RULE_NONE };
+	if (head->count[HTTP1_TRACEPARENT]) {
+		link_by_header(link, head);
+		return;
+	}
+	if (link_by_thread(link) || link_by_process(link) || link_by_only(link))
+		return;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose request is this? The parent of an outgoing request by the first rule that applies; a link is
+ * known or it is not made. */
+#ifndef SHIM_LINK_H
+#define SHIM_LINK_H
+
+#include "exporter/record.h"
+#include "shim/exchange.h"
+#include "shim/wire/http1.h"
+
+#define LINK_CANDIDATES_MAX 8 /* open exchanges a span without a parent may link to */
+
+enum link_rule { LINK_RULE_HEADER, LINK_RULE_FLOW, LINK_RULE_THREAD, LINK_RULE_PROCESS, LINK_RULE_ONLY,
+		 LINK_RULE_NONE };
+
+/* The value of tagalong.link. */
+struct bytes link_rule_name(enum link_rule rule);
+
+struct link_candidates {
+	unsigned count;
+	struct span_context context[LINK_CANDIDATES_MAX];
+};
+
+struct link {
+	enum link_rule rule;
+	bool has_parent;
+	struct span_context parent;
+	bool parent_remote;     /* the parent span is another process's */
+	/* The exchange the parent comes from, for its tracestate and baggage; generation 0: none. */
+	uint32_t exchange, generation;
+	bool rewrite;           /* the head's traceparent is to be replaced, not added to */
+	bool leave;             /* the program's own header: no span, no header of ours */
+};
+
+/* For the head of a request about to be written. */
+void link_find(struct link *link, const struct http1_head *head);
+
+/* For rule "none": the open candidates, or count 0 when they are more than 8 or not all known. */
+void link_candidates(struct link_candidates *out);
+
+/* What the rules live on. */
+void link_on_accept(void);                                  /* this thread accepted */
+void link_on_request_read(struct exchange *e, bool blocking); /* this thread read its head */
+void link_on_answer(struct exchange *e);                    /* this thread writes its response */
+void link_on_answered(struct exchange *e);                  /* the response is complete */
+
+#endif

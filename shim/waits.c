@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a thread waits for tells what it is: one that waits on a set with an inbound connection in
+ * it runs an event loop, and a request it reads does not belong to it. */
+#include <sys/epoll.h>
+#include "base/thread.h"
+#include "shim/conn.h"
+
+enum { SET_INBOUND = 1 };
+
+static bool is_inbound(int fd)
+{
+	struct conn *c;
+
+	if (!shim_tracked(fd))
+		return false;
+	/* Read without the lock: connections stay mapped, and the word is set once, before the
+	 * table shows it. */
+	c = atomic_load_explicit(&fd_table.conn[fd], memory_order_acquire);
+	return c && c->inbound;
+}
+
+static struct thread_state *observer(void)
+{
+	struct thread_state *t = &thread_state;
+
+	return t->vfork_child || t->waits_on_inbound ? NULL : t;
+}
+
+void shim_on_poll(const struct pollfd *fds, nfds_t n)
+{
+	struct thread_state *t = observer();
+
+	if (!t)
+		return;
+	t->wait_fd = n == 1 ? fds[0].fd + 1 : 0;
+	for (nfds_t i = 0; n > 1 && i < n; i++)
+		if (is_inbound(fds[i].fd))
+			t->waits_on_inbound = true;
+}
+
+void shim_on_select(int n, const fd_set *readable, const fd_set *writable)
+{
+	struct thread_state *t = observer();
+	unsigned members = 0;
+	bool inbound = false;
+	int last = -1;
+
+	if (!t)
+		return;
+	for (int fd = 0; fd < n && fd < FD_SETSIZE; fd++) {
+		if (!(readable && FD_ISSET(fd, readable)) && !(writable && FD_ISSET(fd, writable)))
+			continue;
+		members++;
+		last = fd;
+		inbound |= is_inbound(fd);
+	}
+	t->wait_fd = members == 1 ? last + 1 : 0;
+	if (members > 1 && inbound)
+		t->waits_on_inbound = true;
+}
+
+void shim_on_epoll_ctl(int epfd, int op, int fd)
+{
+	if (op == EPOLL_CTL_DEL || thread_state.vfork_child || (unsigned)epfd >= fd_table.size ||
+	    !is_inbound(fd))
+		return;
+	fd_table_reach(epfd);
+	atomic_store_explicit(&fd_table.flags[epfd], SET_INBOUND, memory_order_relaxed);
+}
+
+void shim_on_epoll_wait(int epfd)
+{
+	struct thread_state *t = observer();
+
+	if (!t)
+		return;
+	t->wait_fd = 0;
+	if ((unsigned)epfd < fd_table.size &&
+	    atomic_load_explicit(&fd_table.flags[epfd], memory_order_relaxed))
+		t->waits_on_inbound = true;
+}
