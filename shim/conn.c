@@ -182,9 +182,13 @@ void direction_reset(struct direction *d)
 	d->carried = 0;
 }
 
-void alteration_drop(struct alteration *a)
+void alteration_drop(struct conn *c)
 {
-	block_put(a->image);
+	struct alteration *a = &c->alter;
+
+	/* A write in another thread may be copying from it: that thread frees it. */
+	if (!atomic_load_explicit(&c->writing, memory_order_relaxed))
+		block_put(a->image);
 	if (a->exchange)
 		exchange_close(a->exchange);
 	memset(a, 0, sizeof(*a));
@@ -254,30 +258,34 @@ void conn_end_exchanges(struct conn *c, const char *error)
 	}
 }
 
-void conn_give_up(struct conn *c, int fd)
+void conn_forget(struct conn *c, int fd)
 {
 	struct conn *expected = c;
 
+	alteration_drop(c);
+	atomic_store_explicit(&c->head_out, false, memory_order_relaxed);
+	/* Other descriptors of this stream find out for themselves. */
+	if (fd < 0 || !atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
+		return;
+	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) != 1)
+		return;
+	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
+	pool_put(&pool, c);
+}
+
+void conn_give_up(struct conn *c, int fd)
+{
 	if (c->role == CONN_OPAQUE)
 		return;
+	if (c->inbound && c->queued)
+		process_flag_set(unseen_inbound);
 	conn_end_exchanges(c, NULL);
 	direction_reset(&c->in);
 	direction_reset(&c->out);
-	if (c->inbound && c->queued)
-		process_flag_set(unseen_inbound);
 	c->role = CONN_OPAQUE;
 	/* What the kernel has taken of an altered head must be completed first: see inject.c. */
-	if (c->alter.sent)
-		return;
-	alteration_drop(&c->alter);
-	atomic_store_explicit(&c->head_out, false, memory_order_relaxed);
-	/* Other descriptors of this stream find out for themselves. */
-	if (fd >= 0 && atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
-		atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed);
-	if (!atomic_load_explicit(&c->references, memory_order_relaxed)) {
-		atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
-		pool_put(&pool, c);
-	}
+	if (!c->alter.sent)
+		conn_forget(c, fd);
 }
 
 static const char *end_reason(const struct conn *c)
@@ -296,7 +304,7 @@ void conn_unref(struct conn *c)
 	conn_end_exchanges(c, end_reason(c));
 	direction_reset(&c->in);
 	direction_reset(&c->out);
-	alteration_drop(&c->alter);
+	alteration_drop(c);
 	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
 	unlock(c);
 	pool_put(&pool, c);
@@ -366,7 +374,7 @@ void conn_fork_child(void)
 		/* The parent has the exchange: it, or nobody, writes its span. */
 		direction_reset(&c->in);
 		direction_reset(&c->out);
-		alteration_drop(&c->alter);
+		alteration_drop(c);
 		c->role = CONN_OPAQUE;
 	}
 }

@@ -24,19 +24,17 @@ struct direction {
 	uint32_t carried, carry_size;
 };
 
-/* An outgoing request head that is being sent in altered form (inject.c). */
+/* An outgoing request head between the look at it and its last byte (inject.c). Without an image
+ * it goes out as it is. */
 struct alteration {
-	char *image;             /* the head up to its blank line, then what we add: a block */
-	size_t image_size;       /* of the block */
-	size_t head;             /* bytes of the program's in the image (up to the blank line) */
-	size_t added;            /* bytes of ours behind them */
-	size_t sent;             /* of head + added, taken by the kernel */
-	size_t blank;            /* length of the blank line that follows: 1 or 2 */
-	size_t blank_sent;
-	size_t rewrite;          /* offset of the span id that was replaced, or SIZE_MAX */
-	char original[16];       /* the 16 characters the program has there */
-	struct http1_body body;  /* what follows the head */
-	struct exchange *exchange;
+	struct exchange *exchange; /* NULL: no head is prepared */
+	struct http1_body body;    /* what follows the head */
+	size_t head;               /* bytes of the program's that are left of the head, blank line and all */
+	char *image;               /* the head up to its blank line, then what we add: a block */
+	size_t image_size;         /* of the block */
+	size_t before;             /* bytes of the program's in the image (up to the blank line) */
+	size_t added;              /* bytes of ours behind them */
+	size_t sent;               /* of before + added + blank line */
 };
 
 struct conn {
@@ -89,6 +87,9 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket);
  * still to be released after. `counter` was counted by the caller. */
 void conn_give_up(struct conn *c, int fd);
 
+/* Takes a given-up connection out of the table; nothing of it is used afterwards but the lock. */
+void conn_forget(struct conn *c, int fd);
+
 /* Ends what is open because the stream is over: `error` for messages that are not whole, NULL when
  * the program itself closed. */
 void conn_end_exchanges(struct conn *c, const char *error);
@@ -104,7 +105,7 @@ void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len
 
 /* Frees what a direction or an alteration holds. */
 void direction_reset(struct direction *d);
-void alteration_drop(struct alteration *a);
+void alteration_drop(struct conn *c);
 
 /* In a forked child: connections with an exchange or half a message become opaque, idle ones go on. */
 void conn_fork_child(void);

@@ -95,9 +95,13 @@ struct shim_write {
 	int fd;
 	uint32_t generation;     /* private: of the connection */
 	uint8_t call;
-	bool altered;            /* private: w->iov is not the program's own vector */
-	size_t taken;            /* private: bytes of the altered stream taken so far */
-	size_t offered;          /* private: bytes of the altered stream in w->iov */
+	/* The rest is private. The altered stream is: `own_at` bytes of the program's, `own` bytes
+	 * of ours, the program's again. */
+	bool prepared;           /* the connection's alteration is part of this call */
+	size_t own_at, own;
+	size_t offered;          /* bytes of the altered stream in iov */
+	size_t moved;            /* bytes of the altered stream the kernel has taken */
+	void *block;             /* what iov points into */
 	struct iovec one;        /* private */
 	const struct iovec *program;
 	int program_count;

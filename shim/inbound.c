@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading. An existing traceparent value is overwritten where it lies whole in the caller's buffer.
+ * A header is put in only for programs that pass headers on; room for it is made by reserve and
+ * refill: while a head is awaited the kernel is asked for 72 bytes less than the program wants; if
+ * that came back full, the rest is topped up at once, so that "not full" still means "drained" to
+ * an edge-triggered program. */
+#include "shim/inbound.h"
+
+#include "base/config.h"
+#include "base/counters.h"
+#include "base/host_errno.h"
+#include "base/raw.h"
+#include "exporter/exporter.h"
+#include "shim/link.h"
+#include "shim/process_state.h"
+
+bool inbound_inserts(void)
+{
+	return config.inbound_header == INBOUND_ON ||
+	       (config.inbound_header == INBOUND_AUTO && process_flag(forwards));
+}
+
+static bool overwrite(struct exchange *e, const struct http1_head *head, struct bytes whole,
+		      const struct inbound_place *place)
+{
+	struct bytes value = head->field[HTTP1_TRACEPARENT];
+	ssize_t at = place->offset + (value.p - whole.p);
+	char text[TRACEPARENT_LEN + 1];
+	struct span_context own;
+
+	if (at < 0 || value.n < TRACEPARENT_LEN)
+		return false;
+	shared_context_get(&own, &e->context);
+	traceparent_format(text, &own);
+	if (value.n == TRACEPARENT_LEN)
+		memcpy(place->piece->p + at, text, TRACEPARENT_LEN);
+	else /* a later version with more behind it: ids only */
+		memcpy(place->piece->p + at + 3, text + 3, 49);
+	return true;
+}
+
+static size_t insert(struct exchange *e, const struct http1_head *head,
+		     const struct inbound_place *place)
+{
+	struct piece *piece = place->piece;
+	ssize_t at = place->offset + (ssize_t)head->blank;
+	size_t size = 13 + TRACEPARENT_LEN + (head->bare_lf ? 1 : 2);
+	char text[TRACEPARENT_LEN + 1];
+	struct span_context own;
+	char *p;
+
+	if (at < 0 || piece->room < size)
+		return 0;
+	shared_context_get(&own, &e->context);
+	traceparent_format(text, &own);
+	p = piece->p + at;
+	memmove(p + size, p, piece->n - (size_t)at);
+	memcpy(p, "traceparent: ", 13);
+	memcpy(p + 13, text, TRACEPARENT_LEN);
+	memcpy(p + 13 + TRACEPARENT_LEN, head->bare_lf ? "\n" : "\r\n", head->bare_lf ? 1 : 2);
+	piece->n += size;
+	piece->room -= size;
+	return size;
+}
+
+size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct bytes whole,
+		       const struct inbound_place *place)
+{
+	size_t added = 0;
+	bool done;
+
+	if (!e->sampled || config.inbound_header == INBOUND_OFF ||
+	    !(config.propagators & 1u << PROPAGATOR_TRACECONTEXT))
+		return 0;
+	if (head->count[HTTP1_TRACEPARENT] == 1) {
+		struct span_context valid;
+
+		done = traceparent_parse(&valid, head->field[HTTP1_TRACEPARENT]) == 0 &&
+		       overwrite(e, head, whole, place);
+	} else if (!head->count[HTTP1_TRACEPARENT] && inbound_inserts()) {
+		added = insert(e, head, place);
+		done = added != 0;
+	} else {
+		done = false;
+	}
+	if (done) {
+		atomic_store_explicit(&e->rewritten, true, memory_order_relaxed);
+		count(headers_inbound);
+	}
+	return added;
+}
+
+/* ---- the call ---- */
+
+static bool may_reserve(const struct conn *c, const struct shim_read *r)
+{
+	if (!inbound_inserts() || !c->inbound || c->in.in_body ||
+	    (c->role != CONN_NEW && c->role != CONN_SERVER))
+		return false;
+	if (r->iovcnt != 1 || r->iov[0].iov_len < 4 * INBOUND_HEADER_LEN ||
+	    r->flags & (MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE))
+		return false;
+	return r->call != SHIM_CALL_RECVMMSG && r->call != SHIM_CALL_RECVMSG;
+}
+
+void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int count, int flags,
+		     enum shim_call call)
+{
+	struct conn *c;
+
+	*r = (struct shim_read){ .iov = (struct iovec *)(uintptr_t)iov, .iovcnt = count,
+				 .flags = flags, .fd = fd, .call = (uint8_t)call,
+				 .program = (struct iovec *)(uintptr_t)iov,
+				 .program_count = count };
+	c = conn_acquire(fd);
+	if (!c)
+		return;
+	r->conn = c;
+	r->generation = atomic_load_explicit(&c->generation, memory_order_relaxed);
+	if (c->role != CONN_OPAQUE && may_reserve(c, r)) {
+		r->one = iov[0];
+		r->one.iov_len -= INBOUND_HEADER_LEN;
+		r->reserved = INBOUND_HEADER_LEN;
+		r->iov = &r->one;
+	}
+	conn_release(c);
+}
+
+/* Returns how many bytes were put in. *first is left behind what the first part holds. */
+static size_t feed(struct conn *c, const struct shim_read *r, struct piece *first, size_t n)
+{
+	size_t grown = 0;
+
+	*first = (struct piece){ NULL, 0, 0 };
+	for (int i = 0; i < r->program_count && n; i++) {
+		struct iovec *v = &r->program[i];
+		size_t part = n < v->iov_len ? n : v->iov_len;
+		struct piece piece = { v->iov_base, part, v->iov_len - part };
+
+		stream_received(c, r->fd, &piece);
+		grown += piece.n - part;
+		if (i == 0)
+			*first = piece;
+		n -= part;
+	}
+	return grown;
+}
+
+/* The kernel gave all that it was asked for: more may be there, and the program's buffer has room.
+ * The same system call again, without blocking. */
+static ssize_t top_up(const struct shim_read *r, const struct piece *piece)
+{
+	if (r->call == SHIM_CALL_RECV)
+		return raw_recvfrom(r->fd, piece->p + piece->n, piece->room,
+				    r->flags | MSG_DONTWAIT, NULL, NULL);
+	if (!(raw_fcntl(r->fd, F_GETFL, 0) & O_NONBLOCK))
+		return 0; /* a blocking read() that is not full tells the program nothing */
+	return raw_read(r->fd, piece->p + piece->n, piece->room);
+}
+
+static ssize_t received(struct conn *c, const struct shim_read *r, size_t n)
+{
+	struct piece first, rest;
+	ssize_t total, more;
+
+	total = (ssize_t)(n + feed(c, r, &first, n));
+	if (!r->reserved || n < r->one.iov_len || !first.room)
+		return total;
+	more = top_up(r, &first);
+	if (more <= 0)
+		return total;
+	rest = (struct piece){ first.p + first.n, (size_t)more, first.room - (size_t)more };
+	stream_received(c, r->fd, &rest);
+	return total + (ssize_t)rest.n;
+}
+
+ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
+{
+	struct conn *c;
+	int error;
+
+	if (!r->conn || r->flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) ||
+	    msg_flags & (MSG_OOB | MSG_ERRQUEUE))
+		return n;
+	error = n < 0 ? host_errno() : 0;
+	if (error == EAGAIN || error == EINTR || error == EFAULT || error == EINVAL)
+		return n;
+	c = conn_reacquire(r->conn, r->fd, r->generation);
+	if (!c)
+		return n;
+	if (c->role == CONN_OPAQUE)
+		goto release;
+	exporter_start();
+	if (n > 0 && r->flags & MSG_TRUNC) /* TCP threw the bytes away */
+		stream_skipped(c, r->fd, false, (uint64_t)n);
+	else if (n > 0)
+		n = received(c, r, (size_t)n);
+	else if (n < 0 || (r->program_count && r->program[0].iov_len))
+		stream_ended(c, error);
+release:
+	conn_release(c);
+	return n;
+}
+
+void shim_on_received_unseen(int fd, ssize_t n)
+{
+	struct conn *c = n > 0 && shim_tracked(fd) ? conn_acquire(fd) : NULL;
+
+	if (!c)
+		return;
+	stream_skipped(c, fd, false, (uint64_t)n);
+	conn_release(c);
+}

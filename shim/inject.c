@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing into other people's bytes, as a transaction. Before the real call the head is looked at;
+ * if it is whole (with what earlier calls sent of it) an image of its unsent part is made, with our
+ * header lines behind its last line or our id in place of the one the program passes on. The real
+ * call gets the image and the program's own bytes from the blank line on; what it reports is
+ * translated back, so that only the program's bytes count:
+ *
+ *	[ before: the program's | added: ours ][ blank line, body: the program's ]
+ *
+ * The header goes in front of the blank line: every header has been seen by then, and a byte of the
+ * program's is still unsent behind it, so a kernel-short write is reported as it is and the rest of
+ * ours leaves with the retry. A short count the kernel did not make is never reported. */
+#include "shim/inject.h"
+
+#include "base/config.h"
+#include "base/counters.h"
+#include "base/host_errno.h"
+#include "base/raw.h"
+#include "shim/block.h"
+#include "shim/link.h"
+#include "shim/propagate.h"
+#include "shim/request.h"
+#include "shim/stream.h"
+#include "shim/vector.h"
+
+#define LINES_ROOM 256 /* a traceparent line and those of B3 or Jaeger; tracestate, baggage extra */
+
+/* Servers refuse heads past one of these; none is crossed on our account. */
+static bool crosses(size_t before, size_t after, const unsigned *limits, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (before <= limits[i] && after > limits[i])
+			return true;
+	return false;
+}
+
+static bool within_limits(const struct http1_head *head, struct bytes lines)
+{
+	static const unsigned sizes[] = { 4096, 8192, 16384, 32768, 65536 };
+	static const unsigned counts[] = { 64, 100, 128 };
+	unsigned more = 0;
+
+	for (size_t i = 0; i < lines.n; i++)
+		more += lines.p[i] == '\n';
+	return !crosses(head->length, head->length + lines.n, sizes, 5) &&
+	       !crosses(head->header_count, head->header_count + more, counts, 3);
+}
+
+/* The room an image needs: the head, our lines, and behind them what the call wants there. */
+static size_t image_room(const struct exchange *e, size_t before, const struct shim_write *w)
+{
+	size_t lines = LINES_ROOM + e->tracestate.n + e->baggage.n;
+	size_t rest = w->program_bytes > before ? w->program_bytes - before : 0;
+
+	if (vector_is_single(w))
+		return before + lines + (rest < BLOCK_SMALL / 2 ? rest : BLOCK_SMALL / 2);
+	return before + lines + vector_room(w);
+}
+
+static bool image_begin(struct conn *c, const struct shim_write *w, const char *unsent,
+			size_t before)
+{
+	struct alteration *a = &c->alter;
+
+	a->image = block_get(image_room(a->exchange, before, w), &a->image_size);
+	if (!a->image) {
+		count(inject_skipped_memory);
+		return false;
+	}
+	memcpy(a->image, unsent, before);
+	a->before = before;
+	return true;
+}
+
+static void image_drop(struct alteration *a)
+{
+	block_put(a->image);
+	a->image = NULL;
+	a->before = a->added = 0;
+}
+
+/* Rule "header": the program passes our server span's id on. */
+static void rewrite(struct conn *c, const struct shim_write *w, const struct http1_head *head,
+		    struct bytes whole)
+{
+	struct alteration *a = &c->alter;
+	struct bytes value = head->field[HTTP1_TRACEPARENT];
+	size_t carried = c->out.carried, at = (size_t)(value.p - whole.p);
+	char text[TRACEPARENT_LEN + 1];
+	struct span_context own;
+
+	if (at < carried || value.n < TRACEPARENT_LEN || head->blank < carried ||
+	    !image_begin(c, w, whole.p + carried, head->blank - carried)) {
+		/* It has left already: the next server's parent is our server span. */
+		a->exchange->sampled = false;
+		count(exchanges_left_to_program);
+		return;
+	}
+	shared_context_get(&own, &a->exchange->context);
+	traceparent_format(text, &own);
+	if (value.n == TRACEPARENT_LEN)
+		memcpy(a->image + at - carried, text, TRACEPARENT_LEN);
+	else /* a later version with more behind: ids only */
+		memcpy(a->image + at - carried + 3, text + 3, 49);
+	count(headers_rewritten);
+}
+
+static void insert(struct conn *c, const struct shim_write *w, const struct http1_head *head,
+		   struct bytes whole)
+{
+	struct alteration *a = &c->alter;
+	struct exchange *e = a->exchange;
+	size_t carried = c->out.carried;
+	struct span_context own;
+	struct text lines;
+
+	shared_context_get(&own, &e->context);
+	if (!trace_id_valid(own.trace_id))
+		return;
+	if (head->blank < carried) {
+		count(inject_skipped_vector);
+		return;
+	}
+	if (!image_begin(c, w, whole.p + carried, head->blank - carried))
+		return;
+	lines = (struct text){ .p = a->image + a->before, .size = a->image_size - a->before };
+	a->added = propagate_format(&lines, &own, e->tracestate, e->baggage, e->debug,
+				    head->bare_lf ? BYTES("\n") : BYTES("\r\n"), head);
+	if (!a->added) {
+		image_drop(a);
+	} else if (!within_limits(head, text_bytes(&lines))) {
+		count(inject_skipped_limit);
+		image_drop(a);
+	} else {
+		count(headers_injected);
+	}
+}
+
+/* A whole head is about to leave: its exchange, its link, its header. */
+static void prepare(struct conn *c, struct shim_write *w, const struct http1_head *head,
+		    struct bytes whole, size_t length)
+{
+	struct alteration *a = &c->alter;
+	struct link link;
+
+	if (head->framing_bad)
+		return;
+	a->exchange = request_open_client(c, w->fd, head, whole, &link);
+	if (!a->exchange)
+		return;
+	a->head = length;
+	a->body = http1_request_body(head);
+	w->prepared = true;
+	if (link.leave)
+		return;
+	if (!request_may_carry(c, head)) {
+		count(inject_skipped_target);
+		return;
+	}
+	if (link.rewrite)
+		rewrite(c, w, head, whole);
+	else
+		insert(c, w, head, whole);
+	if (!a->image)
+		return;
+	if (!vector_offer(w, a)) {
+		count(inject_skipped_vector);
+		image_drop(a);
+		w->iov = (struct iovec *)(uintptr_t)w->program;
+		w->iovcnt = w->program_count;
+	}
+}
+
+/* The first bytes of the call in one piece: the first part if the head ends there, else a copy. */
+static void scan(struct conn *c, struct shim_write *w)
+{
+	struct bytes first = vector_first(w), whole;
+	struct http1_head head;
+	char *copy = NULL;
+	size_t size = 0;
+	ssize_t n = 0;
+	int decided = stream_decide_role(c, first, true);
+
+	if (decided > 0 && c->role == CONN_CLIENT)
+		n = direction_head(&c->out, first, true, &head, &whole);
+	if (n == 0 && decided >= 0 && first.n < w->program_bytes) {
+		size = w->program_bytes < HTTP1_HEAD_MAX ? w->program_bytes : HTTP1_HEAD_MAX;
+		copy = block_get(size, &size);
+		if (!copy)
+			return;
+		first = (struct bytes){ copy, vector_copy(w, copy, size) };
+		if (stream_decide_role(c, first, true) > 0 && c->role == CONN_CLIENT)
+			n = direction_head(&c->out, first, true, &head, &whole);
+	}
+	if (n > 0)
+		prepare(c, w, &head, whole, (size_t)n);
+	block_put(copy);
+}
+
+void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int count, int flags,
+		      enum shim_call call)
+{
+	struct conn *c;
+
+	*w = (struct shim_write){ .iov = (struct iovec *)(uintptr_t)iov, .iovcnt = count,
+				  .flags = flags, .fd = fd, .call = (uint8_t)call,
+				  .program = iov, .program_count = count };
+	for (int i = 0; i < count; i++)
+		w->program_bytes += iov[i].iov_len;
+	w->offered = w->program_bytes;
+	c = conn_acquire(fd);
+	if (!c)
+		return;
+	if (c->role == CONN_OPAQUE && !c->alter.sent)
+		goto release;
+	w->conn = c;
+	w->generation = atomic_load_explicit(&c->generation, memory_order_relaxed);
+	if (flags & (MSG_OOB | MSG_ZEROCOPY)) {
+		count(opaque_switched);
+		conn_give_up(c, fd);
+		w->conn = NULL;
+		goto release;
+	}
+	if (atomic_exchange_explicit(&c->writing, 1, memory_order_relaxed)) {
+		/* Two writers at once, or one that never came back: nobody knows the order. */
+		count(opaque_concurrent);
+		conn_give_up(c, fd);
+		w->conn = NULL;
+		goto release;
+	}
+	if (c->alter.sent) {
+		w->prepared = true;
+		vector_offer(w, &c->alter);
+	} else if (!c->out.in_body && c->role != CONN_SERVER && c->role != CONN_OPAQUE &&
+		   w->program_bytes) {
+		scan(c, w);
+	}
+release:
+	conn_release(c);
+}
+
+/* ---- after the call ---- */
+
+/* The program's bytes among those of the altered stream that have left. */
+static size_t reported(const struct shim_write *w)
+{
+	if (w->moved <= w->own_at)
+		return w->moved;
+	return w->moved <= w->own_at + w->own ? w->own_at : w->moved - w->own;
+}
+
+/* The program's bytes [from, to) of this call have been sent. */
+static void sent(struct conn *c, const struct shim_write *w, size_t from, size_t to)
+{
+	size_t at = 0;
+
+	for (int i = 0; i < w->program_count && at < to; i++) {
+		size_t n = w->program[i].iov_len, start = from > at ? from - at : 0;
+		size_t end = to - at < n ? to - at : n;
+
+		if (start < end)
+			stream_sent(c, w->fd,
+				    (struct bytes){ (char *)w->program[i].iov_base + start,
+						    end - start });
+		at += n;
+	}
+}
+
+static void head_complete(struct conn *c, const struct shim_write *w, size_t taken)
+{
+	struct alteration a = c->alter;
+	size_t body = a.head;
+
+	c->alter.exchange = NULL;
+	atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
+	alteration_drop(c);
+	if (c->role == CONN_OPAQUE) {
+		exchange_close(a.exchange);
+		conn_forget(c, w->fd);
+		return;
+	}
+	direction_reset(&c->out);
+	stream_request_sent(c, a.exchange, &a.body);
+	sent(c, w, body, taken);
+}
+
+/* What left counts: the exchange begins once its head has left whole. */
+static void settle(struct conn *c, struct shim_write *w, size_t taken)
+{
+	struct alteration *a = &c->alter;
+
+	atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
+	if (!w->prepared) {
+		sent(c, w, 0, taken);
+		return;
+	}
+	if (taken >= a->head) {
+		head_complete(c, w, taken);
+	} else if (a->image && w->moved) {
+		a->sent += w->moved;
+		a->head -= taken;
+	} else if (!a->sent) {
+		/* Nothing of ours has left: the retry is looked at anew. */
+		alteration_drop(c);
+		sent(c, w, 0, taken);
+	}
+}
+
+static bool is_blocking(const struct shim_write *w)
+{
+	return !(w->flags & MSG_DONTWAIT) && !(raw_fcntl(w->fd, F_GETFL, 0) & O_NONBLOCK);
+}
+
+static bool is_fatal(int error)
+{
+	return error == EPIPE || error == ECONNRESET || error == ETIMEDOUT ||
+	       error == ECONNABORTED || error == EHOSTUNREACH || error == ENETUNREACH;
+}
+
+/* Whether the program's call is not over yet: only our bytes have left on a blocking socket, or
+ * the program's own rest did not fit behind the image. */
+static bool goes_on(struct shim_write *w, ssize_t n)
+{
+	if (n <= 0 || !w->prepared || w->moved >= w->program_bytes + w->own)
+		return false;
+	if (w->moved < w->offered)
+		return reported(w) == 0 && is_blocking(w) && vector_advance(w, (size_t)n);
+	return vector_offer_rest(w, reported(w));
+}
+
+bool shim_write_again(struct shim_write *w, ssize_t *n)
+{
+	int error = *n < 0 ? host_errno() : 0;
+	struct conn *c;
+	size_t taken;
+
+	if (!w->conn)
+		return false;
+	if (*n > 0)
+		w->moved += (size_t)*n;
+	if (goes_on(w, *n))
+		return true;
+	taken = reported(w);
+	c = conn_reacquire(w->conn, w->fd, w->generation);
+	if (c) {
+		settle(c, w, taken);
+		if (is_fatal(error))
+			stream_ended(c, error);
+		conn_release(c);
+	} else {
+		vector_abandon(w);
+	}
+	if (taken || *n == 0 || (*n > 0 && !w->program_bytes)) {
+		*n = (ssize_t)taken;
+	} else if (*n > 0) {
+		/* Only bytes of ours have left: to the program nothing has. */
+		host_errno_set(EAGAIN);
+		*n = -1;
+	}
+	return false;
+}
+
+void inject_head_unprepared(struct conn *c, int fd, const struct http1_head *head,
+			    struct bytes whole)
+{
+	struct http1_body body = http1_request_body(head);
+	struct exchange *e = NULL;
+	struct link link;
+
+	if (!head->framing_bad && c->queued < PIPELINE_MAX - 1)
+		e = request_open_client(c, fd, head, whole, &link);
+	if (!e) {
+		count(opaque_framing);
+		conn_give_up(c, fd);
+		return;
+	}
+	stream_request_sent(c, e, &body);
+}
+
+void shim_on_sent_unseen(int fd, ssize_t n)
+{
+	struct conn *c = n > 0 && shim_tracked(fd) ? conn_acquire(fd) : NULL;
+
+	if (!c)
+		return;
+	stream_skipped(c, fd, true, (uint64_t)n);
+	conn_release(c);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens at a moment of the process's life: start, fork, exec, a filter, the end. */
+#include <sys/auxv.h>
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/counters.h"
+#include "base/environment.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/raw.h"
+#include "base/thread.h"
+#include "exporter/exporter.h"
+#include "shim/block.h"
+#include "shim/conn.h"
+#include "shim/descriptors.h"
+#include "shim/process_state.h"
+#include "shim/propagate.h"
+#include "shim/route.h"
+#include "shim/sampler.h"
+#include "shim/stacktrace.h"
+#include "shim/wire/traceparent.h"
+
+#define STATS_LINE 4096
+
+struct process_state process_state;
+static bool active;
+static _Atomic bool filtered; /* a seccomp filter is in place: nothing is sent any more */
+static bool page_is_wiped;
+
+bool shim_active(void)
+{
+	return active;
+}
+
+/* Proxies pass the headers they read on in the requests they write. */
+static bool is_known_proxy(void)
+{
+	static const struct bytes proxies[] = { BYTES("nginx"),	   BYTES("haproxy"), BYTES("httpd"),
+						BYTES("apache2"),  BYTES("envoy"),   BYTES("varnishd"),
+						BYTES("squid"),	   BYTES("traefik") };
+	char path[4096];
+	ssize_t n = raw_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path));
+	struct bytes name = { path, n > 0 ? (size_t)n : 0 };
+
+	for (size_t i = name.n; i > 0; i--)
+		if (name.p[i - 1] == '/') {
+			name = (struct bytes){ name.p + i, name.n - i };
+			break;
+		}
+	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++)
+		if (bytes_equal(name, proxies[i]))
+			return true;
+	return false;
+}
+
+/* TRACEPARENT, TRACESTATE, BAGGAGE: the span this whole process is a part of (a CI step). */
+static void read_parent(char **envp)
+{
+	static char texts[TRACESTATE_MAX + BAGGAGE_MAX];
+	struct text t = { .p = texts, .size = TRACESTATE_MAX };
+	struct text b = { .p = texts + TRACESTATE_MAX, .size = BAGGAGE_MAX };
+	const char *parent = environment_get(envp, "TRACEPARENT");
+	unsigned members = 0;
+
+	if (!parent || traceparent_parse(&process_state.parent, bytes_of(parent)) < 0)
+		return;
+	process_state.has_parent = true;
+	if (tracestate_append(&t, bytes_of(environment_get(envp, "TRACESTATE")), &members) == 0)
+		process_state.parent_tracestate = text_bytes(&t);
+	members = 0;
+	baggage_append(&b, bytes_of(environment_get(envp, "BAGGAGE")), &members);
+	process_state.parent_baggage = text_bytes(&b);
+}
+
+static int make_tables(void)
+{
+	int err = process_init(&page_is_wiped);
+
+	if (!err)
+		err = block_init();
+	if (!err)
+		err = exchange_init();
+	if (!err)
+		err = conn_init();
+	return err;
+}
+
+void shim_start(char **envp)
+{
+	int err;
+
+	clock_init();
+	id_init();
+	config_read(envp, NULL, NULL);
+	log_init(config.log, (enum log_level)config.log_level);
+	sampler_init();
+	route_init();
+	propagate_init();
+	err = make_tables();
+	if (err) {
+		fd_table.size = 0;
+		log_error("no memory for connection tables (error %d): nothing is traced", -err);
+		return;
+	}
+	if (!config.disabled)
+		exporter_init(envp);
+	read_parent(envp);
+	if (is_known_proxy())
+		process_flag_set(forwards);
+	stacktrace_init();
+	active = true;
+	descriptors_find_inherited();
+}
+
+static bool borrowed(void)
+{
+	return !active || thread_state.vfork_child || process_is_vm_child();
+}
+
+void shim_fork_child(void)
+{
+	if (!active || thread_state.vfork_child)
+		return;
+	if (!page_is_wiped)
+		process_mark_child();
+	if (!process_claim_child())
+		return;
+	thread_state = (struct thread_state){ .depth = 0 };
+	id_init_child();
+	counters_reset();
+	exchange_forget_all();
+	conn_fork_child();
+	exporter_child();
+}
+
+void shim_after_fork_parent(void)
+{
+	if (active)
+		atomic_fetch_add_explicit(&process_state.forks, 1, memory_order_relaxed);
+}
+
+void shim_on_vm_child(void)
+{
+	if (active)
+		process_flag_set(vm_children);
+}
+
+static bool may_flush(void)
+{
+	if (borrowed() || config.disabled || atomic_load(&filtered))
+		return false;
+	/* A child that has done nothing of its own has nothing to send. */
+	return !process_is_new_child();
+}
+
+void shim_before_exec(void)
+{
+	if (may_flush())
+		exporter_flush(config.shutdown_timeout, false);
+}
+
+static void put_counter(void *arg, const char *name, uint64_t value)
+{
+	if (value)
+		text_format(arg, " %s=%llu", name, (unsigned long long)value);
+}
+
+static void print_stats(void)
+{
+	char line[STATS_LINE];
+	struct text t = TEXT_ON(line);
+
+	counters_each(put_counter, &t);
+	log_print("%s", text_string(&t));
+}
+
+void shim_at_exit(void)
+{
+	static _Atomic bool done;
+
+	if (!may_flush() || atomic_exchange(&done, true))
+		return;
+	exporter_flush(config.shutdown_timeout, true);
+	if (config.stats)
+		print_stats();
+}
+
+void shim_before_filter(bool every_thread)
+{
+	if (!active || config.disabled || borrowed())
+		return;
+	if (!process_is_new_child())
+		exporter_flush(config.shutdown_timeout, false);
+	exporter_park(every_thread);
+	atomic_store(&filtered, true);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/request.h"
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/counters.h"
+#include "base/id.h"
+#include "exporter/exporter.h"
+#include "shim/block.h"
+#include "shim/process_state.h"
+#include "shim/propagate.h"
+#include "shim/route.h"
+#include "shim/sampler.h"
+#include "shim/wire/url.h"
+
+/* Everything kept of a head is a part of it, so it fits in a text as long as the head. */
+#define TEXT_SLACK 64
+
+static struct bytes keep(struct exchange *e, struct bytes b)
+{
+	if (b.n > EXCHANGE_VALUE_MAX) {
+		b.n = EXCHANGE_VALUE_MAX;
+		count(attributes_cut);
+	}
+	return exchange_keep(e, b);
+}
+
+static void keep_captured(struct exchange *e, const struct http1_head *head, struct bytes whole,
+			  enum header_list list)
+{
+	struct http1_header header;
+	size_t pos = head->headers;
+
+	while (e->captures < EXCHANGE_CAPTURES && http1_next_header(head, whole, &pos, &header)) {
+		if (!route_captures(list, header.name))
+			continue;
+		e->captured[e->captures].name = keep(e, header.name);
+		e->captured[e->captures].value = keep(e, header.value);
+		if (e->captured[e->captures].name.n)
+			e->captures++;
+	}
+}
+
+static struct exchange *open_exchange(const struct http1_head *head, size_t more)
+{
+	struct exchange *e = exchange_open(head->length + more + TEXT_SLACK);
+	struct bytes known;
+
+	if (!e)
+		return NULL;
+	known = route_known_method(head->method);
+	e->method = known.n ? known : keep(e, head->method);
+	e->target = keep(e, head->target);
+	e->host = keep(e, head->field[HTTP1_HOST]);
+	e->user_agent = keep(e, head->field[HTTP1_USER_AGENT]);
+	e->minor = head->minor;
+	e->forks = atomic_load_explicit(&process_state.forks, memory_order_relaxed);
+	e->start_ns = clock_realtime_ns();
+	e->start_monotonic = clock_monotonic_ns();
+	return e;
+}
+
+/* ---- server ---- */
+
+static void extract(struct exchange *e, struct propagate_in *in, const struct http1_head *head,
+		    struct bytes whole)
+{
+	bool texts = head->count[HTTP1_TRACESTATE] || head->count[HTTP1_BAGGAGE];
+	size_t size = 0;
+	char *room = texts ? block_get(2 * head->length + TEXT_SLACK, &size) : NULL;
+
+	propagate_extract(in, head, whole, room, room ? size : 0);
+	e->tracestate = exchange_keep(e, text_bytes(&in->tracestate));
+	e->baggage = exchange_keep(e, text_bytes(&in->baggage));
+	block_put(room);
+}
+
+/* Our context: the caller's trace or a new one, and whether it is recorded. */
+static void begin_server_context(struct exchange *e, const struct propagate_in *in)
+{
+	struct span_context own = { .flags = TRACE_FLAG_RANDOM };
+	bool continued = in->valid && config.trust_inbound;
+
+	if (in->valid)
+		shared_context_set(&e->received, &in->context);
+	if (e->excluded) {
+		if (continued)
+			own = in->context;
+		shared_context_set(&e->context, &own);
+		return;
+	}
+	if (continued) {
+		own = in->context;
+		memcpy(e->parent_id, in->context.span_id, 8);
+		e->parent_remote = true;
+		own.flags &= TRACE_FLAG_RANDOM;
+	} else {
+		id_new_trace(own.trace_id);
+		e->tracestate = (struct bytes){ NULL, 0 };
+	}
+	e->sampled = sampler_decide(own.trace_id, continued,
+				    in->context.flags & TRACE_FLAG_SAMPLED);
+	if (in->state_known && !in->valid)
+		e->sampled = in->state_sampled;
+	if (e->sampled)
+		own.flags |= TRACE_FLAG_SAMPLED;
+	e->debug = in->debug;
+	id_new_span(own.span_id, ID_SERVER);
+	shared_context_set(&e->context, &own);
+}
+
+struct exchange *request_open_server(struct conn *c, int fd, const struct http1_head *head,
+				     struct bytes whole)
+{
+	struct exchange *e = open_exchange(head, 0);
+	struct propagate_in in;
+	struct url_target target;
+
+	if (!e)
+		return NULL;
+	e->server = true;
+	extract(e, &in, head, whole);
+	e->excluded = config.disabled;
+	if (config.exclude_paths[0] &&
+	    url_parse_target(&target, head->target, false) == 0 && route_excluded(target.path)) {
+		e->excluded = true;
+		count(exchanges_excluded);
+	}
+	begin_server_context(e, &in);
+	if (head->count[HTTP1_FORWARDED] || head->count[HTTP1_X_FORWARDED_FOR] ||
+	    head->count[HTTP1_X_FORWARDED_PROTO] || head->count[HTTP1_X_FORWARDED_HOST]) {
+		struct url_forwarded f = url_parse_forwarded(head->field[HTTP1_FORWARDED],
+							     head->field[HTTP1_X_FORWARDED_FOR],
+							     head->field[HTTP1_X_FORWARDED_PROTO],
+							     head->field[HTTP1_X_FORWARDED_HOST]);
+		e->forwarded_client = keep(e, f.client);
+		e->forwarded_proto = keep(e, f.proto);
+		e->forwarded_host = keep(e, f.host);
+	}
+	if (e->sampled)
+		keep_captured(e, head, whole, HEADERS_SERVER_REQUEST);
+	e->captured_requests = e->captures;
+	conn_learn_peer(c, fd);
+	count(exchanges_server);
+	if (!e->sampled && !e->excluded)
+		count(exchanges_unsampled);
+	return e;
+}
+
+/* ---- client ---- */
+
+void request_target_host(struct bytes *host, uint16_t *port, struct bytes target,
+			 struct bytes host_header, bool connect)
+{
+	struct bytes authority = host_header;
+	struct url_target t;
+
+	/* RFC 9112 section 3.2.2: an absolute target overrides Host. */
+	if (url_parse_target(&t, target, connect) == 0 && t.authority.n)
+		authority = t.authority;
+	*port = 0;
+	if (!authority.n || url_split_host(host, port, authority) < 0)
+		*host = (struct bytes){ NULL, 0 };
+}
+
+bool request_may_carry(const struct conn *c, const struct http1_head *head)
+{
+	struct bytes host;
+	uint16_t port;
+
+	if (bytes_equal(head->method, BYTES("CONNECT")))
+		return false;
+	request_target_host(&host, &port, head->target, head->field[HTTP1_HOST], false);
+	if (!host.n)
+		host = bytes_of(c->peer);
+	return route_propagates_to(host) &&
+	       (!c->peer[0] || route_may_reach(bytes_of(c->peer)));
+}
+
+static bool goes_to_collector(const struct conn *c, const struct http1_head *head)
+{
+	struct bytes host;
+	uint16_t port;
+
+	request_target_host(&host, &port, head->target, head->field[HTTP1_HOST], false);
+	return exporter_is_endpoint(host, port ? port : 80) ||
+	       (c->peer[0] && exporter_is_endpoint(bytes_of(c->peer), c->peer_port));
+}
+
+/* tracestate and baggage of the exchange the parent comes from: copied, and dropped again when it
+ * was closed meanwhile (another thread may own it). */
+static void inherit_texts(struct exchange *e, const struct link *link)
+{
+	const struct exchange *parent;
+
+	if (link->rule == LINK_RULE_PROCESS) {
+		e->tracestate = exchange_keep(e, process_state.parent_tracestate);
+		e->baggage = exchange_keep(e, process_state.parent_baggage);
+		return;
+	}
+	if (!link->generation)
+		return;
+	parent = exchange_at(link->exchange);
+	e->tracestate = exchange_keep(e, parent->tracestate);
+	e->baggage = exchange_keep(e, parent->baggage);
+	e->debug = parent->debug;
+	if (atomic_load_explicit(&parent->generation, memory_order_acquire) == link->generation)
+		return;
+	e->tracestate = e->baggage = (struct bytes){ NULL, 0 };
+	e->debug = false;
+}
+
+static size_t inherited_size(const struct link *link)
+{
+	const struct exchange *parent;
+	size_t n;
+
+	if (link->rule == LINK_RULE_PROCESS)
+		return process_state.parent_tracestate.n + process_state.parent_baggage.n;
+	if (!link->generation)
+		return 0;
+	parent = exchange_at(link->exchange);
+	n = parent->tracestate.n + parent->baggage.n;
+	return n <= TRACESTATE_MAX + BAGGAGE_MAX ? n : 0;
+}
+
+static void begin_client_context(struct exchange *e, const struct link *link)
+{
+	struct span_context own = { .flags = TRACE_FLAG_RANDOM };
+	bool parent_sampled = link->has_parent && link->parent.flags & TRACE_FLAG_SAMPLED;
+
+	if (link->has_parent) {
+		own = link->parent;
+		own.flags &= TRACE_FLAG_RANDOM;
+		memcpy(e->parent_id, link->parent.span_id, 8);
+		e->parent_remote = link->parent_remote;
+	} else {
+		id_new_trace(own.trace_id);
+	}
+	e->sampled = sampler_decide(own.trace_id, link->has_parent, parent_sampled);
+	if (e->sampled)
+		own.flags |= TRACE_FLAG_SAMPLED;
+	id_new_span(own.span_id, ID_OTHER);
+	shared_context_set(&e->context, &own);
+}
+
+/* A request that could not be linked says which requests were open. */
+static void note_candidates(struct exchange *e)
+{
+	struct link_candidates found;
+	size_t size;
+
+	link_candidates(&found);
+	if (!found.count)
+		return;
+	e->links = block_get(sizeof(found), &size);
+	if (e->links)
+		*e->links = found;
+}
+
+struct exchange *request_open_client(struct conn *c, int fd, const struct http1_head *head,
+				     struct bytes whole, struct link *link)
+{
+	struct exchange *e;
+
+	conn_learn_peer(c, fd);
+	link_find(link, head);
+	if (!link->leave && !link->rewrite && propagate_head_carries_context(head))
+		link->leave = true;
+	if (link->leave || goes_to_collector(c, head)) {
+		/* An exchange all the same, so that its response is followed: no span, no header. */
+		link->leave = true;
+		count(exchanges_left_to_program);
+		e = open_exchange(head, 0);
+		if (e)
+			e->excluded = true;
+		return e;
+	}
+	e = open_exchange(head, inherited_size(link));
+	if (!e)
+		return NULL;
+	e->link = link->rule;
+	inherit_texts(e, link);
+	if (config.disabled) {
+		/* Only what came in is passed on. */
+		e->excluded = true;
+		shared_context_set(&e->context, &link->parent);
+	} else {
+		begin_client_context(e, link);
+	}
+	if (e->sampled) {
+		keep_captured(e, head, whole, HEADERS_CLIENT_REQUEST);
+		if (link->rule == LINK_RULE_NONE)
+			note_candidates(e);
+	}
+	e->captured_requests = e->captures;
+	return e;
+}
+
+void request_note_response(struct exchange *e, const struct http1_head *head, struct bytes whole)
+{
+	e->status = head->status;
+	e->response_minor = head->minor;
+	e->status_seen = true;
+	if (e->sampled)
+		keep_captured(e, head, whole,
+			      e->server ? HEADERS_SERVER_RESPONSE : HEADERS_CLIENT_RESPONSE);
+}

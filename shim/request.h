@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From heads to exchanges: what a request read or written opens, and what a response adds. */
+#ifndef SHIM_REQUEST_H
+#define SHIM_REQUEST_H
+
+#include "shim/conn.h"
+#include "shim/link.h"
+
+/* The server exchange of a request that was read; `whole` holds the head. Not yet in the
+ * connection's queue. NULL: no memory. */
+struct exchange *request_open_server(struct conn *c, int fd, const struct http1_head *head,
+				     struct bytes whole);
+
+/* The client exchange of a request about to be written, with its link; one without a span when the
+ * request is not ours to trace (link->leave: the program does it itself, or it goes to our own
+ * collector). NULL: no memory. */
+struct exchange *request_open_client(struct conn *c, int fd, const struct http1_head *head,
+				     struct bytes whole, struct link *link);
+
+/* Whether trace headers may be added to this request: not on CONNECT, not to hosts outside
+ * TAGALONG_PROPAGATE_TO, not to metadata services. */
+bool request_may_carry(const struct conn *c, const struct http1_head *head);
+
+/* Notes status, version and captured headers of a response head. */
+void request_note_response(struct exchange *e, const struct http1_head *head, struct bytes whole);
+
+/* host and port a client request names: absolute target, else Host. Empty when neither does. */
+void request_target_host(struct bytes *host, uint16_t *port, struct bytes target,
+			 struct bytes host_header, bool connect);
+
+#endif

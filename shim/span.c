@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/span.h"
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "exporter/exporter.h"
+#include "shim/link.h"
+#include "shim/request.h"
+#include "shim/route.h"
+#include "shim/stacktrace.h"
+#include "shim/wire/url.h"
+
+#define NAME_MAX_BYTES 256
+#define URL_MAX_BYTES  2600 /* cut behind it: what stays on the stack of a program's thread */
+
+struct view {
+	struct conn *c;
+	struct exchange *e;
+	struct record *r;
+	struct url_target target;
+	struct bytes host; /* of the server, without port */
+	uint16_t port;
+	struct bytes known_method;
+};
+
+static void put(struct view *v, enum attribute key, struct bytes value)
+{
+	record_put(v->r, key, value);
+}
+
+static void put_if(struct view *v, enum attribute key, struct bytes value)
+{
+	if (value.n)
+		record_put(v->r, key, value);
+}
+
+static struct bytes version_text(uint8_t minor)
+{
+	return minor ? BYTES("1.1") : BYTES("1.0");
+}
+
+static struct bytes status_text(uint16_t status, char digits[static 3])
+{
+	digits[0] = (char)('0' + status / 100 % 10);
+	digits[1] = (char)('0' + status / 10 % 10);
+	digits[2] = (char)('0' + status % 10);
+	return (struct bytes){ digits, 3 };
+}
+
+/* 5xx is an error of the server's; a client also calls 4xx one. */
+static bool status_is_error(const struct exchange *e)
+{
+	return e->status_seen && (e->status >= 500 || (e->status >= 400 && !e->server));
+}
+
+static void put_outcome(struct view *v)
+{
+	struct exchange *e = v->e;
+	char digits[3];
+
+	if (e->status_seen)
+		record_put_int(v->r, ATTRIBUTE_HTTP_RESPONSE_STATUS_CODE, e->status);
+	if (e->error)
+		put(v, ATTRIBUTE_ERROR_TYPE, bytes_of(e->error));
+	else if (status_is_error(e))
+		put(v, ATTRIBUTE_ERROR_TYPE, status_text(e->status, digits));
+	if (e->error || status_is_error(e))
+		v->r->head->status = STATUS_ERROR;
+}
+
+static void put_method(struct view *v)
+{
+	if (v->known_method.n) {
+		put(v, ATTRIBUTE_HTTP_REQUEST_METHOD, v->known_method);
+		return;
+	}
+	put(v, ATTRIBUTE_HTTP_REQUEST_METHOD, BYTES("_OTHER"));
+	put(v, ATTRIBUTE_HTTP_REQUEST_METHOD_ORIGINAL, v->e->method);
+}
+
+static void put_peer(struct view *v)
+{
+	struct conn *c = v->c;
+
+	if (c->unix_socket)
+		put(v, ATTRIBUTE_NETWORK_TRANSPORT, BYTES("unix"));
+	put_if(v, ATTRIBUTE_NETWORK_PEER_ADDRESS, bytes_of(c->peer));
+	if (c->peer_port)
+		record_put_int(v->r, ATTRIBUTE_NETWORK_PEER_PORT, c->peer_port);
+	put(v, ATTRIBUTE_NETWORK_PROTOCOL_VERSION, version_text(v->e->minor));
+	put_if(v, ATTRIBUTE_USER_AGENT_ORIGINAL, v->e->user_agent);
+}
+
+static void put_captured(struct view *v)
+{
+	struct exchange *e = v->e;
+
+	for (unsigned i = 0; i < e->captures; i++)
+		record_put_header(v->r,
+				  i < e->captured_requests ? RECORD_REQUEST_HEADER :
+							     RECORD_RESPONSE_HEADER,
+				  e->captured[i].name, e->captured[i].value);
+}
+
+static void put_name(struct view *v)
+{
+	char room[NAME_MAX_BYTES];
+	struct text name = TEXT_ON(room);
+
+	route_put_span_name(&name, v->e->method, v->target.path);
+	record_put(v->r, RECORD_NAME, text_bytes(&name));
+}
+
+/* ---- server ---- */
+
+static void put_server(struct view *v)
+{
+	struct exchange *e = v->e;
+	struct bytes scheme = e->forwarded_proto.n ? e->forwarded_proto :
+			      v->target.scheme.n   ? v->target.scheme :
+						     BYTES("http");
+	char room[URL_MAX_BYTES];
+	struct text query = TEXT_ON(room);
+	struct bytes route = route_find(v->target.path);
+
+	put(v, ATTRIBUTE_URL_PATH, v->target.path);
+	put(v, ATTRIBUTE_URL_SCHEME, scheme);
+	if (v->target.query.n) {
+		url_put_query_redacted(&query, v->target.query);
+		put(v, ATTRIBUTE_URL_QUERY, text_bytes(&query));
+	}
+	put_if(v, ATTRIBUTE_HTTP_ROUTE, route);
+	if (v->c->unix_socket && !v->host.n)
+		v->host = bytes_of(v->c->peer);
+	put_if(v, ATTRIBUTE_SERVER_ADDRESS, v->host);
+	if (v->host.n && !v->port && !v->c->unix_socket)
+		v->port = bytes_equal(scheme, BYTES("https")) ? 443 : 80;
+	if (v->host.n && v->port)
+		record_put_int(v->r, ATTRIBUTE_SERVER_PORT, v->port);
+	put_if(v, ATTRIBUTE_CLIENT_ADDRESS,
+	       e->forwarded_client.n ? e->forwarded_client : bytes_of(v->c->peer));
+	if (config.semconv & SEMCONV_HTTP_DUP) {
+		put(v, ATTRIBUTE_OLD_HTTP_TARGET, e->target);
+		put(v, ATTRIBUTE_OLD_HTTP_SCHEME, scheme);
+		put_if(v, ATTRIBUTE_OLD_HTTP_HOST, e->host);
+	}
+}
+
+/* ---- client ---- */
+
+static void put_client(struct view *v)
+{
+	char room[URL_MAX_BYTES];
+	struct text url = TEXT_ON(room);
+	struct bytes scheme = v->target.scheme.n ? v->target.scheme : BYTES("http");
+	uint16_t standard = bytes_equal(scheme, BYTES("https")) ? 443 : 80;
+	bool named = v->host.n != 0;
+
+	if (!named) {
+		v->host = bytes_of(v->c->peer);
+		v->port = v->c->peer_port;
+	}
+	put_if(v, ATTRIBUTE_SERVER_ADDRESS, v->host);
+	if (v->port || !v->c->unix_socket)
+		record_put_int(v->r, ATTRIBUTE_SERVER_PORT, v->port ? v->port : standard);
+	url_put_full(&url, &v->target, scheme, v->host, v->port);
+	put(v, ATTRIBUTE_URL_FULL, text_bytes(&url));
+	put(v, ATTRIBUTE_TAGALONG_LINK, link_rule_name(v->e->link));
+	if (config.semconv & SEMCONV_HTTP_DUP) {
+		put(v, ATTRIBUTE_OLD_HTTP_URL, text_bytes(&url));
+		put_if(v, ATTRIBUTE_OLD_NET_PEER_NAME, v->host);
+		record_put_int(v->r, ATTRIBUTE_OLD_NET_PEER_PORT, v->port ? v->port : standard);
+	}
+}
+
+static void put_old_names(struct view *v)
+{
+	put(v, ATTRIBUTE_OLD_HTTP_METHOD, v->e->method);
+	put(v, ATTRIBUTE_OLD_HTTP_FLAVOR, version_text(v->e->minor));
+	put_if(v, ATTRIBUTE_OLD_HTTP_USER_AGENT, v->e->user_agent);
+	if (v->e->status_seen)
+		record_put_int(v->r, ATTRIBUTE_OLD_HTTP_STATUS_CODE, v->e->status);
+}
+
+static void put_links(struct view *v)
+{
+	struct record_link link = { .remote = 0 };
+	struct exchange *e = v->e;
+	struct span_context received;
+
+	shared_context_get(&received, &e->received);
+	if (e->server && !e->parent_remote && trace_id_valid(received.trace_id)) {
+		/* The edge does not trust its callers: a new trace, linked to theirs. */
+		memcpy(link.trace_id, received.trace_id, 16);
+		memcpy(link.span_id, received.span_id, 8);
+		link.flags = received.flags;
+		link.remote = 1;
+		record_put_link(v->r, &link, (struct bytes){ NULL, 0 });
+	}
+	for (unsigned i = 0; e->links && i < e->links->count; i++) {
+		const struct span_context *c = &e->links->context[i];
+
+		memcpy(link.trace_id, c->trace_id, 16);
+		memcpy(link.span_id, c->span_id, 8);
+		link.flags = c->flags;
+		record_put_link(v->r, &link, (struct bytes){ NULL, 0 });
+	}
+}
+
+static void put_head(struct record_head *h, struct exchange *e)
+{
+	struct span_context own;
+
+	shared_context_get(&own, &e->context);
+	h->kind = e->server ? SPAN_SERVER : SPAN_CLIENT;
+	h->trace_flags = own.flags;
+	h->parent_remote = e->parent_remote;
+	memcpy(h->trace_id, own.trace_id, 16);
+	memcpy(h->span_id, own.span_id, 8);
+	memcpy(h->parent_id, e->parent_id, 8);
+	if (!e->end_monotonic)
+		e->end_monotonic = clock_monotonic_ns();
+	h->start_ns = e->start_ns;
+	h->end_ns = e->start_ns + (e->end_monotonic - e->start_monotonic);
+}
+
+static void find_server(struct view *v)
+{
+	struct exchange *e = v->e;
+	bool connect = bytes_equal(e->method, BYTES("CONNECT"));
+
+	if (url_parse_target(&v->target, e->target, connect) < 0)
+		v->target = (struct url_target){ .path = e->target };
+	if (e->server && e->forwarded_host.n &&
+	    url_split_host(&v->host, &v->port, e->forwarded_host) == 0)
+		return;
+	request_target_host(&v->host, &v->port, e->target, e->host, connect);
+}
+
+void span_end(struct conn *c, struct exchange *e)
+{
+	struct ring_writer w;
+	struct view v = { .c = c, .e = e, .r = &w.record };
+
+	if (e->server)
+		exchange_set_candidate(e, false);
+	if (!e->sampled)
+		return;
+	e->sampled = false;
+	v.known_method = route_known_method(e->method);
+	find_server(&v);
+	if (!exporter_begin(&w))
+		return;
+	put_head(w.record.head, e);
+	put_name(&v);
+	put_method(&v);
+	if (e->server)
+		put_server(&v);
+	else
+		put_client(&v);
+	put_outcome(&v);
+	put_peer(&v);
+	if (config.semconv & SEMCONV_HTTP_DUP)
+		put_old_names(&v);
+	put_captured(&v);
+	if (e->tracestate.n)
+		record_put(v.r, RECORD_TRACE_STATE, e->tracestate);
+	put_links(&v);
+	stacktrace_put(v.r, v.r->head->status == STATUS_ERROR,
+		       e->end_monotonic - e->start_monotonic);
+	exporter_commit(&w);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the bytes of a connection mean, after they were moved. All with the connection acquired. */
+#ifndef SHIM_STREAM_H
+#define SHIM_STREAM_H
+
+#include "shim/conn.h"
+
+/* Bytes that were read, in the program's buffer: `room` more bytes of it are free behind them, so
+ * that a header can be put in; n grows then. */
+struct piece {
+	char *p;
+	size_t n, room;
+};
+void stream_received(struct conn *c, int fd, struct piece *piece);
+
+/* Bytes that were sent. */
+void stream_sent(struct conn *c, int fd, struct bytes sent);
+
+/* n bytes that went by unseen (sendfile, splice). */
+void stream_skipped(struct conn *c, int fd, bool out, uint64_t n);
+
+/* The peer closed, or the connection failed with `error` (an errno, 0: closed). */
+void stream_ended(struct conn *c, int error);
+
+/* A request head whose bytes are on their way: e becomes the connection's youngest exchange, body
+ * what follows the head. */
+void stream_request_sent(struct conn *c, struct exchange *e, const struct http1_body *body);
+
+/* By the first bytes of an undecided connection: 1 decided (c->role), 0 too few, -EBADMSG no HTTP/1,
+ * -ENOMEM. */
+int stream_decide_role(struct conn *c, struct bytes rest, bool out);
+
+/* Parses what is carried and `rest` together, keeping nothing: the number of bytes of `rest` the
+ * head takes (*whole: where it stands), 0 when it is not whole yet, -EBADMSG, -ENOMEM. */
+ssize_t direction_head(struct direction *d, struct bytes rest, bool request,
+		       struct http1_head *head, struct bytes *whole);
+
+#endif

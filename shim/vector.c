@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/vector.h"
+
+#include "shim/block.h"
+
+bool vector_is_single(const struct shim_write *w)
+{
+	return w->call == SHIM_CALL_WRITE || w->call == SHIM_CALL_SEND;
+}
+
+size_t vector_room(const struct shim_write *w)
+{
+	size_t parts = (size_t)w->program_count + 1, merged = 0;
+
+	/* At the limit the part that holds the end of the head goes into the image as a whole. */
+	if (parts > VECTOR_PARTS_MAX)
+		for (int i = 0; i < w->program_count && !merged; i++)
+			merged = w->program[i].iov_len;
+	return parts * sizeof(struct iovec) + 16 + merged;
+}
+
+struct bytes vector_first(const struct shim_write *w)
+{
+	for (int i = 0; i < w->program_count; i++)
+		if (w->program[i].iov_len)
+			return (struct bytes){ w->program[i].iov_base, w->program[i].iov_len };
+	return (struct bytes){ "", 0 };
+}
+
+size_t vector_copy(const struct shim_write *w, char *to, size_t n)
+{
+	size_t at = 0;
+
+	for (int i = 0; i < w->program_count && at < n; i++) {
+		size_t part = w->program[i].iov_len;
+
+		if (part > n - at)
+			part = n - at;
+		memcpy(to + at, w->program[i].iov_base, part);
+		at += part;
+	}
+	return at;
+}
+
+static void offer_one(struct shim_write *w, char *p, size_t n)
+{
+	w->one = (struct iovec){ p, n };
+	w->iov = &w->one;
+	w->iovcnt = 1;
+	w->offered = w->moved + n;
+}
+
+/* The image's rest with as many of the program's bytes behind it as there is room for. */
+static void offer_single(struct shim_write *w, const struct alteration *a, size_t skip)
+{
+	size_t end = a->before + a->added, copied = w->program_bytes - skip;
+
+	if (copied > a->image_size - end)
+		copied = a->image_size - end;
+	memcpy(a->image + end, (char *)w->program[0].iov_base + skip, copied);
+	offer_one(w, a->image + a->sent, end - a->sent + copied);
+}
+
+static bool offer_parts(struct shim_write *w, const struct alteration *a, size_t skip)
+{
+	size_t end = a->before + a->added, left = a->image_size - end;
+	char *tail = a->image + end;
+	struct iovec *out;
+	int i = 0, n = 1;
+
+	while (i < w->program_count && skip >= w->program[i].iov_len)
+		skip -= w->program[i++].iov_len;
+	if (w->program_count - i + 1 > VECTOR_PARTS_MAX) {
+		size_t rest = w->program[i].iov_len - skip;
+
+		if (rest > left)
+			return false;
+		memcpy(tail, (char *)w->program[i].iov_base + skip, rest);
+		tail += rest;
+		i++;
+		skip = 0;
+	}
+	out = (struct iovec *)(((uintptr_t)tail + 15) & ~(uintptr_t)15);
+	if ((char *)(out + (w->program_count - i + 1)) > a->image + a->image_size)
+		return false;
+	out[0] = (struct iovec){ a->image + a->sent, (size_t)(tail - a->image) - a->sent };
+	for (; i < w->program_count; i++, n++) {
+		out[n] = (struct iovec){ (char *)w->program[i].iov_base + skip,
+					 w->program[i].iov_len - skip };
+		skip = 0;
+	}
+	w->iov = out;
+	w->iovcnt = n;
+	w->offered = w->program_bytes + w->own;
+	return true;
+}
+
+bool vector_offer(struct shim_write *w, const struct alteration *a)
+{
+	size_t end = a->before + a->added;
+	size_t skip = a->sent < a->before ? a->before - a->sent : 0;
+
+	if (a->sent >= end) /* nothing of the image is left */
+		return true;
+	w->block = a->image;
+	if (skip >= w->program_bytes) {
+		/* Not even the head is whole this time: as much of the image as the program offers. */
+		w->own_at = w->program_bytes;
+		offer_one(w, a->image + a->sent, w->program_bytes);
+		return true;
+	}
+	w->own_at = skip;
+	w->own = end - a->sent - skip;
+	if (vector_is_single(w)) {
+		offer_single(w, a, skip);
+		return true;
+	}
+	if (offer_parts(w, a, skip))
+		return true;
+	if (!a->sent) {
+		w->own_at = w->own = 0;
+		return false;
+	}
+	/* A retry with a longer vector than the first try had: the image goes alone, and the
+	 * program's parts follow in a call of their own. */
+	offer_one(w, a->image + a->sent, end - a->sent);
+	return true;
+}
+
+bool vector_offer_rest(struct shim_write *w, size_t taken)
+{
+	int i = 0;
+
+	while (i < w->program_count && taken >= w->program[i].iov_len)
+		taken -= w->program[i++].iov_len;
+	if (i == w->program_count)
+		return false;
+	if (taken == 0) {
+		size_t n = 0;
+
+		w->iov = (struct iovec *)(uintptr_t)&w->program[i];
+		w->iovcnt = w->program_count - i;
+		for (; i < w->program_count; i++)
+			n += w->program[i].iov_len;
+		w->offered = w->moved + n;
+		return true;
+	}
+	offer_one(w, (char *)w->program[i].iov_base + taken, w->program[i].iov_len - taken);
+	return true;
+}
+
+bool vector_advance(struct shim_write *w, size_t n)
+{
+	w->iov[0].iov_base = (char *)w->iov[0].iov_base + n;
+	w->iov[0].iov_len -= n;
+	return true;
+}
+
+void vector_abandon(struct shim_write *w)
+{
+	/* Its last descriptor is gone, so nobody else frees the image. */
+	if (atomic_load_explicit(&w->conn->generation, memory_order_relaxed) != w->generation)
+		block_put(w->block);
+}

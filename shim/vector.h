@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts a program writes, and the altered parts that go out in their place. */
+#ifndef SHIM_VECTOR_H
+#define SHIM_VECTOR_H
+
+#include "shim/conn.h"
+
+#define VECTOR_PARTS_MAX 1024 /* IOV_MAX: a legal vector must not become too long */
+
+/* write() and send() take one buffer; the others a vector. */
+bool vector_is_single(const struct shim_write *w);
+
+/* Bytes an image needs behind it for this call's vector. */
+size_t vector_room(const struct shim_write *w);
+
+/* The first part that is not empty; up to n of the program's bytes in one piece. */
+struct bytes vector_first(const struct shim_write *w);
+size_t vector_copy(const struct shim_write *w, char *to, size_t n);
+
+/* Lets w->iov be what is left of the image followed by the program's bytes. False: it cannot be done (too
+ * many parts, no room). */
+bool vector_offer(struct shim_write *w, const struct alteration *a);
+
+/* All that was offered has left, but not all of the program's: offers the rest, from its byte
+ * `taken` on. */
+bool vector_offer_rest(struct shim_write *w, size_t taken);
+
+/* n bytes of the first part have left; goes on behind them. Always true. */
+bool vector_advance(struct shim_write *w, size_t n);
+
+/* The connection was closed while the call was under way: frees what iov points into. */
+void vector_abandon(struct shim_write *w);
+
+#endif
