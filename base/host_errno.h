@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program's errno, where a libc is behind us. Ours is never touched: raw calls return theirs. */
+/* The program's errno, where a libc is behind us. Ours is never touched: raw calls return theirs.
+ */
 #ifndef BASE_HOST_ERRNO_H
 #define BASE_HOST_ERRNO_H
 

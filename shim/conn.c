@@ -6,6 +6,7 @@
  * the connection is given up. A signal handler never waits: thread_enter() refuses it. */
 #include "shim/conn.h"
 
+#include <sys/mman.h>
 #include "base/counters.h"
 #include "base/pool.h"
 #include "base/process.h"
@@ -24,7 +25,7 @@ static struct pool pool;
 
 int conn_init(void)
 {
-	struct rlimit limit = { 0, 0 };
+	struct rlimit64 limit = { 0, 0 };
 	unsigned size = FD_TABLE_MAX;
 	int err = pool_init(&pool, sizeof(struct conn), CONNECTIONS_MAX);
 	char *map;
@@ -241,9 +242,9 @@ void conn_end_exchanges(struct conn *c, const char *error)
 	struct exchange *e;
 
 	while ((e = conn_oldest(c)) != NULL) {
-		bool elsewhere = !e->status_seen &&
-				 e->forks != atomic_load_explicit(&process_state.forks,
-								  memory_order_relaxed);
+		bool elsewhere =
+			!e->status_seen && e->forks != atomic_load_explicit(&process_state.forks,
+									    memory_order_relaxed);
 
 		/* The child that has the connection too may be answering: that is its span. */
 		if (e->server && elsewhere && !c->error && !c->eof) {

@@ -12,15 +12,15 @@
 
 #define CONNECTIONS_MAX 65536 /* tracked at once */
 #define FD_TABLE_MAX    1048576
-#define PIPELINE_MAX    256   /* requests waiting for their answer on one connection */
+#define PIPELINE_MAX    256 /* requests waiting for their answer on one connection */
 
 enum conn_role { CONN_NEW, CONN_SERVER, CONN_CLIENT, CONN_OPAQUE };
 
 /* One direction of the stream. */
 struct direction {
-	bool in_body;            /* else a head is awaited */
+	bool in_body; /* else a head is awaited */
 	struct http1_body body;
-	char *carry;             /* the part of a head that came in earlier calls: a block, or NULL */
+	char *carry; /* the part of a head that came in earlier calls: a block, or NULL */
 	uint32_t carried, carry_size;
 };
 
@@ -29,12 +29,12 @@ struct direction {
 struct alteration {
 	struct exchange *exchange; /* NULL: no head is prepared */
 	struct http1_body body;    /* what follows the head */
-	size_t head;               /* bytes of the program's that are left of the head, blank line and all */
-	char *image;               /* the head up to its blank line, then what we add: a block */
-	size_t image_size;         /* of the block */
-	size_t before;             /* bytes of the program's in the image (up to the blank line) */
-	size_t added;              /* bytes of ours behind them */
-	size_t sent;               /* of before + added + blank line */
+	size_t head; /* bytes of the program's that are left of the head, blank line and all */
+	char *image; /* the head up to its blank line, then what we add: a block */
+	size_t image_size; /* of the block */
+	size_t before;     /* bytes of the program's in the image (up to the blank line) */
+	size_t added;      /* bytes of ours behind them */
+	size_t sent;       /* of before + added + blank line */
 };
 
 struct conn {
@@ -46,13 +46,13 @@ struct conn {
 	_Atomic uint8_t writing;     /* a write is between begin and end */
 	_Atomic bool head_out;       /* a request head may be in the next bytes written */
 	uint8_t role;
-	bool inbound;                /* accepted (or received from another process) */
-	bool written, read;          /* any bytes yet */
-	bool eof;                    /* the peer has closed its side */
-	bool forked;                 /* came from our parent process */
-	uint8_t queued;              /* exchanges in the queue */
+	bool inbound;                    /* accepted (or received from another process) */
+	bool written, read;              /* any bytes yet */
+	bool eof;                        /* the peer has closed its side */
+	bool forked;                     /* came from our parent process */
+	uint8_t queued;                  /* exchanges in the queue */
 	uint32_t queue_head, queue_tail; /* index + 1: oldest first */
-	const char *error;           /* error.type of the connection, NULL none */
+	const char *error;               /* error.type of the connection, NULL none */
 	struct direction in, out;
 	struct alteration alter;
 	uint16_t peer_port;
@@ -107,7 +107,8 @@ void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len
 void direction_reset(struct direction *d);
 void alteration_drop(struct conn *c);
 
-/* In a forked child: connections with an exchange or half a message become opaque, idle ones go on. */
+/* In a forked child: connections with an exchange or half a message become opaque, idle ones go on.
+ */
 void conn_fork_child(void);
 
 #endif

@@ -46,8 +46,8 @@ void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t
 		return;
 	exporter_start();
 	link_on_accept();
-	c = conn_track(fd, true, peer && len >= sizeof(peer->sa_family) &&
-					 peer->sa_family == AF_UNIX);
+	c = conn_track(fd, true,
+		       peer && len >= sizeof(peer->sa_family) && peer->sa_family == AF_UNIX);
 	if (!c || !peer || len < sizeof(peer->sa_family) || peer->sa_family == AF_UNIX)
 		return;
 	c = conn_acquire(fd);
@@ -100,7 +100,7 @@ void shim_on_received_fd(int fd)
 void descriptors_find_inherited(void)
 {
 	struct pollfd fds[INHERITED_MAX];
-	struct rlimit limit = { INHERITED_MAX, 0 };
+	struct rlimit64 limit = { INHERITED_MAX, 0 };
 	int n = INHERITED_MAX;
 
 	raw_prlimit64(0, RLIMIT_NOFILE, NULL, &limit);

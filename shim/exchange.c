@@ -153,8 +153,7 @@ bool exchange_peek(uint32_t index, struct exchange_view *view)
 
 void exchange_each(bool (*fn)(void *arg, const struct exchange_view *view), void *arg)
 {
-	uint32_t words =
-		(atomic_load_explicit(&pool.used_max, memory_order_relaxed) + 63) / 64;
+	uint32_t words = (atomic_load_explicit(&pool.used_max, memory_order_relaxed) + 63) / 64;
 
 	for (uint32_t w = 0; w < words && w < EXCHANGES_MAX / 64; w++) {
 		uint64_t bits = atomic_load_explicit(&open_bits[w], memory_order_acquire);

@@ -10,10 +10,10 @@
 #include "base/text.h"
 #include "shim/wire/traceparent.h"
 
-#define EXCHANGES_MAX       16384 /* open at once in the process */
-#define EXCHANGE_TEXT       704   /* bytes of text an exchange holds itself; more needs a block */
-#define EXCHANGE_VALUE_MAX  8192  /* bytes kept of one header or target */
-#define EXCHANGE_CAPTURES   16    /* captured headers a side */
+#define EXCHANGES_MAX      16384 /* open at once in the process */
+#define EXCHANGE_TEXT      704   /* bytes of text an exchange holds itself; more needs a block */
+#define EXCHANGE_VALUE_MAX 8192  /* bytes kept of one header or target */
+#define EXCHANGE_CAPTURES  16    /* captured headers a side */
 
 /* A span context that other threads read while its owner may give it up: see exchange_peek(). */
 struct shared_context {
@@ -22,43 +22,43 @@ struct shared_context {
 };
 
 struct exchange {
-	uint64_t pool_link;               /* the pool's while it is free */
-	_Atomic uint32_t generation;      /* odd while open; rises at open and at close */
-	uint32_t next;                    /* in its connection's queue: index + 1 */
-	struct shared_context context;    /* of our span; of the caller's when there is no span */
-	struct shared_context received;   /* as it came in, all zero if nothing (valid) did */
-	_Atomic bool thread_ok;           /* rule "thread" may use it */
-	_Atomic bool answered;            /* no candidate any more but for exact rules */
-	_Atomic bool candidate;           /* a server exchange that is no stream */
-	_Atomic bool rewritten;           /* the program sees our id in place of the received one */
+	uint64_t pool_link;             /* the pool's while it is free */
+	_Atomic uint32_t generation;    /* odd while open; rises at open and at close */
+	uint32_t next;                  /* in its connection's queue: index + 1 */
+	struct shared_context context;  /* of our span; of the caller's when there is no span */
+	struct shared_context received; /* as it came in, all zero if nothing (valid) did */
+	_Atomic bool thread_ok;         /* rule "thread" may use it */
+	_Atomic bool answered;          /* no candidate any more but for exact rules */
+	_Atomic bool candidate;         /* a server exchange that is no stream */
+	_Atomic bool rewritten;         /* the program sees our id in place of the received one */
 	bool server;
-	bool sampled;                     /* a span will be written */
-	bool excluded;                    /* no span of ours, context passes */
-	bool debug;                       /* b3 and jaeger */
+	bool sampled;  /* a span will be written */
+	bool excluded; /* no span of ours, context passes */
+	bool debug;    /* b3 and jaeger */
 	bool parent_remote;
 	bool status_seen;
 	bool request_done, streaming;
-	uint8_t minor;                    /* HTTP/1.minor */
+	uint8_t minor; /* HTTP/1.minor */
 	uint8_t response_minor;
-	uint8_t link;                     /* enum link_rule, clients */
-	uint8_t captures;                 /* in `captured`, request headers first */
+	uint8_t link;     /* enum link_rule, clients */
+	uint8_t captures; /* in `captured`, request headers first */
 	uint8_t captured_requests;
 	uint16_t status;
-	uint32_t reader;                  /* thread that read the request */
-	uint32_t forks;                   /* process-wide count when it opened */
-	uint64_t start_ns;                /* since 1970 */
+	uint32_t reader;   /* thread that read the request */
+	uint32_t forks;    /* process-wide count when it opened */
+	uint64_t start_ns; /* since 1970 */
 	uint64_t start_monotonic, end_monotonic;
 	uint8_t parent_id[8];
-	const char *error;                /* error.type, a literal, NULL none */
+	const char *error; /* error.type, a literal, NULL none */
 	/* Views into text (or literals). */
 	struct bytes method, target, host, user_agent, tracestate, baggage;
 	struct bytes forwarded_client, forwarded_proto, forwarded_host;
 	struct {
 		struct bytes name, value;
 	} captured[EXCHANGE_CAPTURES];
-	struct link_candidates *links;    /* rule "none": in a block, or NULL */
+	struct link_candidates *links; /* rule "none": in a block, or NULL */
 	struct text text;
-	char *block;                      /* what `text` lives in when it is not `own` */
+	char *block; /* what `text` lives in when it is not `own` */
 	char own[EXCHANGE_TEXT];
 };
 

@@ -108,8 +108,11 @@ void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int c
 {
 	struct conn *c;
 
-	*r = (struct shim_read){ .iov = (struct iovec *)(uintptr_t)iov, .iovcnt = count,
-				 .flags = flags, .fd = fd, .call = (uint8_t)call,
+	*r = (struct shim_read){ .iov = (struct iovec *)(uintptr_t)iov,
+				 .iovcnt = count,
+				 .flags = flags,
+				 .fd = fd,
+				 .call = (uint8_t)call,
 				 .program = (struct iovec *)(uintptr_t)iov,
 				 .program_count = count };
 	c = conn_acquire(fd);

@@ -23,7 +23,8 @@
 #include "shim/stream.h"
 #include "shim/vector.h"
 
-#define LINES_ROOM 256 /* a traceparent line and those of B3 or Jaeger; tracestate, baggage extra */
+#define LINES_ROOM 256 /* a traceparent line and those of B3 or Jaeger; tracestate, baggage extra \
+			*/
 
 /* Servers refuse heads past one of these; none is crossed on our account. */
 static bool crosses(size_t before, size_t after, const unsigned *limits, unsigned n)
@@ -202,9 +203,13 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 {
 	struct conn *c;
 
-	*w = (struct shim_write){ .iov = (struct iovec *)(uintptr_t)iov, .iovcnt = count,
-				  .flags = flags, .fd = fd, .call = (uint8_t)call,
-				  .program = iov, .program_count = count };
+	*w = (struct shim_write){ .iov = (struct iovec *)(uintptr_t)iov,
+				  .iovcnt = count,
+				  .flags = flags,
+				  .fd = fd,
+				  .call = (uint8_t)call,
+				  .program = iov,
+				  .program_count = count };
 	for (int i = 0; i < count; i++)
 		w->program_bytes += iov[i].iov_len;
 	w->offered = w->program_bytes;

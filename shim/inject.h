@@ -5,8 +5,8 @@
 
 #include "shim/conn.h"
 
-/* A request head that is seen only now that it has been sent (a second one in the same call): it gets
- * its exchange, but no header. */
+/* A request head that is seen only now that it has been sent (a second one in the same call): it
+ * gets its exchange, but no header. */
 void inject_head_unprepared(struct conn *c, int fd, const struct http1_head *head,
 			    struct bytes whole);
 

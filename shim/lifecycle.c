@@ -15,7 +15,6 @@
 #include "shim/conn.h"
 #include "shim/descriptors.h"
 #include "shim/process_state.h"
-#include "shim/propagate.h"
 #include "shim/route.h"
 #include "shim/sampler.h"
 #include "shim/stacktrace.h"
@@ -27,6 +26,7 @@ struct process_state process_state;
 static bool active;
 static _Atomic bool filtered; /* a seccomp filter is in place: nothing is sent any more */
 static bool page_is_wiped;
+static _Atomic bool ended; /* flushed for the last time */
 
 bool shim_active(void)
 {
@@ -36,9 +36,10 @@ bool shim_active(void)
 /* Proxies pass the headers they read on in the requests they write. */
 static bool is_known_proxy(void)
 {
-	static const struct bytes proxies[] = { BYTES("nginx"),	   BYTES("haproxy"), BYTES("httpd"),
-						BYTES("apache2"),  BYTES("envoy"),   BYTES("varnishd"),
-						BYTES("squid"),	   BYTES("traefik") };
+	static const struct bytes proxies[] = { BYTES("nginx"), BYTES("haproxy"),
+						BYTES("httpd"), BYTES("apache2"),
+						BYTES("envoy"), BYTES("varnishd"),
+						BYTES("squid"), BYTES("traefik") };
 	char path[4096];
 	ssize_t n = raw_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path));
 	struct bytes name = { path, n > 0 ? (size_t)n : 0 };
@@ -96,7 +97,6 @@ void shim_start(char **envp)
 	log_init(config.log, (enum log_level)config.log_level);
 	sampler_init();
 	route_init();
-	propagate_init();
 	err = make_tables();
 	if (err) {
 		fd_table.size = 0;
@@ -129,12 +129,13 @@ void shim_fork_child(void)
 	thread_state = (struct thread_state){ .depth = 0 };
 	id_init_child();
 	counters_reset();
+	atomic_store(&ended, false);
 	exchange_forget_all();
 	conn_fork_child();
 	exporter_child();
 }
 
-void shim_after_fork_parent(void)
+void shim_fork_parent(void)
 {
 	if (active)
 		atomic_fetch_add_explicit(&process_state.forks, 1, memory_order_relaxed);
@@ -177,9 +178,7 @@ static void print_stats(void)
 
 void shim_at_exit(void)
 {
-	static _Atomic bool done;
-
-	if (!may_flush() || atomic_exchange(&done, true))
+	if (!may_flush() || atomic_exchange(&ended, true))
 		return;
 	exporter_flush(config.shutdown_timeout, true);
 	if (config.stats)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose request is this? The parent of an outgoing request by the first rule that applies; a link is
- * known or it is not made. */
+/* Whose request is this? The parent of an outgoing request by the first rule that applies; a link
+ * is known or it is not made. */
 #ifndef SHIM_LINK_H
 #define SHIM_LINK_H
 
@@ -10,8 +10,14 @@
 
 #define LINK_CANDIDATES_MAX 8 /* open exchanges a span without a parent may link to */
 
-enum link_rule { LINK_RULE_HEADER, LINK_RULE_FLOW, LINK_RULE_THREAD, LINK_RULE_PROCESS, LINK_RULE_ONLY,
-		 LINK_RULE_NONE };
+enum link_rule {
+	LINK_RULE_HEADER,
+	LINK_RULE_FLOW,
+	LINK_RULE_THREAD,
+	LINK_RULE_PROCESS,
+	LINK_RULE_ONLY,
+	LINK_RULE_NONE
+};
 
 /* The value of tagalong.link. */
 struct bytes link_rule_name(enum link_rule rule);
@@ -25,11 +31,12 @@ struct link {
 	enum link_rule rule;
 	bool has_parent;
 	struct span_context parent;
-	bool parent_remote;     /* the parent span is another process's */
-	/* The exchange the parent comes from, for its tracestate and baggage; generation 0: none. */
+	bool parent_remote; /* the parent span is another process's */
+	/* The exchange the parent comes from, for its tracestate and baggage; generation 0: none.
+	 */
 	uint32_t exchange, generation;
-	bool rewrite;           /* the head's traceparent is to be replaced, not added to */
-	bool leave;             /* the program's own header: no span, no header of ours */
+	bool rewrite; /* the head's traceparent is to be replaced, not added to */
+	bool leave;   /* the program's own header: no span, no header of ours */
 };
 
 /* For the head of a request about to be written. */
@@ -39,9 +46,9 @@ void link_find(struct link *link, const struct http1_head *head);
 void link_candidates(struct link_candidates *out);
 
 /* What the rules live on. */
-void link_on_accept(void);                                  /* this thread accepted */
+void link_on_accept(void);                                    /* this thread accepted */
 void link_on_request_read(struct exchange *e, bool blocking); /* this thread read its head */
-void link_on_answer(struct exchange *e);                    /* this thread writes its response */
-void link_on_answered(struct exchange *e);                  /* the response is complete */
+void link_on_answer(struct exchange *e);                      /* this thread writes its response */
+void link_on_answered(struct exchange *e);                    /* the response is complete */
 
 #endif

@@ -15,10 +15,10 @@ struct process_state {
 	_Atomic bool reader_answered; /* an exchange was answered by the thread that read it */
 	_Atomic bool other_answered;  /* one was answered by another thread */
 	_Atomic bool unseen_inbound;  /* a request may be open that we do not know of */
-	_Atomic bool forwards;        /* passes inbound headers on: a known proxy, or seen doing it */
-	_Atomic bool vm_children;     /* clone(CLONE_VM) without CLONE_THREAD was called */
-	_Atomic uint32_t forks;       /* children made so far */
-	bool has_parent;              /* TRACEPARENT of the environment */
+	_Atomic bool forwards;    /* passes inbound headers on: a known proxy, or seen doing it */
+	_Atomic bool vm_children; /* clone(CLONE_VM) without CLONE_THREAD was called */
+	_Atomic uint32_t forks;   /* children made so far */
+	bool has_parent;          /* TRACEPARENT of the environment */
 	struct span_context parent;
 	struct bytes parent_tracestate, parent_baggage;
 };
@@ -27,9 +27,9 @@ extern struct process_state process_state;
 
 #define process_flag(name) atomic_load_explicit(&process_state.name, memory_order_relaxed)
 /* Written only when it changes: the line is shared by all threads. */
-#define process_flag_set(name)                                                              \
-	do {                                                                                \
-		if (!process_flag(name))                                                    \
+#define process_flag_set(name)                                                                  \
+	do {                                                                                    \
+		if (!process_flag(name))                                                        \
 			atomic_store_explicit(&process_state.name, true, memory_order_relaxed); \
 	} while (0)
 

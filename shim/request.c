@@ -31,7 +31,8 @@ static void keep_captured(struct exchange *e, const struct http1_head *head, str
 	struct http1_header header;
 	size_t pos = head->headers;
 
-	while (e->captures < EXCHANGE_CAPTURES && http1_next_header(head, whole, &pos, &header)) {
+	while (route_captures_any(list) && e->captures < EXCHANGE_CAPTURES &&
+	       http1_next_header(head, whole, &pos, &header)) {
 		if (!route_captures(list, header.name))
 			continue;
 		e->captured[e->captures].name = keep(e, header.name);
@@ -98,10 +99,12 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 		id_new_trace(own.trace_id);
 		e->tracestate = (struct bytes){ NULL, 0 };
 	}
-	e->sampled = sampler_decide(own.trace_id, continued,
-				    in->context.flags & TRACE_FLAG_SAMPLED);
-	if (in->state_known && !in->valid)
-		e->sampled = in->state_sampled;
+	if (!in->valid && in->decision != PROPAGATE_UNDECIDED && config.trust_inbound)
+		e->sampled = in->decision == PROPAGATE_RECORD;
+	else
+		e->sampled = sampler_decide(own.trace_id,
+					    continued && in->decision != PROPAGATE_UNDECIDED,
+					    in->context.flags & TRACE_FLAG_SAMPLED);
 	if (e->sampled)
 		own.flags |= TRACE_FLAG_SAMPLED;
 	e->debug = in->debug;
@@ -121,8 +124,8 @@ struct exchange *request_open_server(struct conn *c, int fd, const struct http1_
 	e->server = true;
 	extract(e, &in, head, whole);
 	e->excluded = config.disabled;
-	if (config.exclude_paths[0] &&
-	    url_parse_target(&target, head->target, false) == 0 && route_excluded(target.path)) {
+	if (config.exclude_paths[0] && url_parse_target(&target, head->target, false) == 0 &&
+	    route_excluded(target.path)) {
 		e->excluded = true;
 		count(exchanges_excluded);
 	}
@@ -173,8 +176,7 @@ bool request_may_carry(const struct conn *c, const struct http1_head *head)
 	request_target_host(&host, &port, head->target, head->field[HTTP1_HOST], false);
 	if (!host.n)
 		host = bytes_of(c->peer);
-	return route_propagates_to(host) &&
-	       (!c->peer[0] || route_may_reach(bytes_of(c->peer)));
+	return route_propagates_to(host) && !route_is_metadata(bytes_of(c->peer));
 }
 
 static bool goes_to_collector(const struct conn *c, const struct http1_head *head)
@@ -268,7 +270,8 @@ struct exchange *request_open_client(struct conn *c, int fd, const struct http1_
 	if (!link->leave && !link->rewrite && propagate_head_carries_context(head))
 		link->leave = true;
 	if (link->leave || goes_to_collector(c, head)) {
-		/* An exchange all the same, so that its response is followed: no span, no header. */
+		/* An exchange all the same, so that its response is followed: no span, no header.
+		 */
 		link->leave = true;
 		count(exchanges_left_to_program);
 		e = open_exchange(head, 0);

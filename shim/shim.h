@@ -20,9 +20,10 @@
 void shim_start(char **envp); /* constructor: configuration, tables, exporter */
 bool shim_active(void);       /* false: passive (AT_SECURE, loaded twice, no memory, disabled) */
 
-void shim_before_exec(void);  /* flushes; does nothing in a vfork child */
-void shim_at_exit(void);      /* destructor, _exit, _Exit, quick_exit: flush, statistics; once */
-void shim_fork_child(void);   /* in the child of fork(): everything starts empty */
+void shim_before_exec(void); /* flushes; does nothing in a vfork child */
+void shim_at_exit(void);     /* destructor, _exit, _Exit, quick_exit: flush, statistics; once */
+void shim_fork_child(void);  /* in the child of fork(): everything starts empty */
+void shim_fork_parent(void); /* in its parent: the child has our connections too */
 /* clone(CLONE_VM) without CLONE_THREAD or CLONE_VFORK: from here on another process may run in our
  * memory beside us, with descriptors of its own. */
 void shim_on_vm_child(void);
@@ -52,7 +53,7 @@ void shim_on_listen(int fd);
 void shim_on_setsid(void);
 /* connect() returned `result` with *error as errno (0: connected or EINPROGRESS to come). */
 void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int result, int error);
-void shim_on_received_fd(int fd); /* SCM_RIGHTS, pidfd_getfd */
+void shim_on_received_fd(int fd);   /* SCM_RIGHTS, pidfd_getfd */
 void shim_on_dup(int from, int to); /* after dup, dup2, dup3, F_DUPFD; `to` was closed before */
 /* Before the real close(), or another thread is given the number first. */
 void shim_before_close(int fd);
@@ -62,24 +63,34 @@ void shim_on_shutdown(int fd, int how);
 
 /* ---- bytes coming in ---- */
 struct shim_read {
-	struct conn *conn;       /* NULL: nothing to do afterwards */
-	struct iovec *iov;       /* what to pass to the real call */
+	struct conn *conn; /* NULL: nothing to do afterwards */
+	struct iovec *iov; /* what to pass to the real call */
 	int iovcnt;
 	int flags;
 	int fd;
-	uint32_t generation;     /* private: of the connection */
-	uint8_t call;            /* enum shim_call */
-	uint16_t reserved;       /* bytes asked for less than the program did */
-	struct iovec one;        /* the shortened last part lives here or ... */
-	struct iovec *program;   /* the program's vector, untouched */
+	uint32_t generation;   /* private: of the connection */
+	uint8_t call;          /* enum shim_call */
+	uint16_t reserved;     /* bytes asked for less than the program did */
+	struct iovec one;      /* the shortened last part lives here or ... */
+	struct iovec *program; /* the program's vector, untouched */
 	int program_count;
 };
 /* How the program reads or writes: what we add goes the same way, with the same system call. */
-enum shim_call { SHIM_CALL_READ, SHIM_CALL_READV, SHIM_CALL_RECV, SHIM_CALL_RECVMSG, SHIM_CALL_RECVMMSG,
-		 SHIM_CALL_WRITE, SHIM_CALL_WRITEV, SHIM_CALL_SEND, SHIM_CALL_SENDMSG };
+enum shim_call {
+	SHIM_CALL_READ,
+	SHIM_CALL_READV,
+	SHIM_CALL_RECV,
+	SHIM_CALL_RECVMSG,
+	SHIM_CALL_RECVMMSG,
+	SHIM_CALL_WRITE,
+	SHIM_CALL_WRITEV,
+	SHIM_CALL_SEND,
+	SHIM_CALL_SENDMSG
+};
 
-/* flags: MSG_* of the call, 0 for read and readv. May shorten what is asked for. For readv and recvmsg
- * the shim may give another vector in r->iov: use r->iov and r->iovcnt, never the program's. */
+/* flags: MSG_* of the call, 0 for read and readv. May shorten what is asked for. For readv and
+ * recvmsg the shim may give another vector in r->iov: use r->iov and r->iovcnt, never the
+ * program's. */
 void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int count, int flags,
 		     enum shim_call call);
 /* n: what the real call returned (errno as it left it); msg_flags: of recvmsg, else 0. Returns what
@@ -89,25 +100,26 @@ ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags);
 /* ---- bytes going out ---- */
 struct shim_write {
 	struct conn *conn;
-	struct iovec *iov;       /* what to pass to the real call */
+	struct iovec *iov; /* what to pass to the real call */
 	int iovcnt;
-	int flags;               /* what to pass as flags */
+	int flags; /* what to pass as flags */
 	int fd;
-	uint32_t generation;     /* private: of the connection */
+	uint32_t generation; /* private: of the connection */
 	uint8_t call;
 	/* The rest is private. The altered stream is: `own_at` bytes of the program's, `own` bytes
 	 * of ours, the program's again. */
-	bool prepared;           /* the connection's alteration is part of this call */
+	bool prepared; /* the connection's alteration is part of this call */
 	size_t own_at, own;
-	size_t offered;          /* bytes of the altered stream in iov */
-	size_t moved;            /* bytes of the altered stream the kernel has taken */
-	void *block;             /* what iov points into */
-	struct iovec one;        /* private */
+	size_t offered;   /* bytes of the altered stream in iov */
+	size_t moved;     /* bytes of the altered stream the kernel has taken */
+	void *block;      /* what iov points into */
+	struct iovec one; /* private */
 	const struct iovec *program;
 	int program_count;
 	size_t program_bytes;
 };
-/* Scans what is about to be sent; w->iov is the program's own vector or one with our header in it. */
+/* Scans what is about to be sent; w->iov is the program's own vector or one with our header in it.
+ */
 void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int count, int flags,
 		      enum shim_call call);
 /* *n: what the real call returned. True: call again with w->iov (a rest of ours on a blocking

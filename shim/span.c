@@ -97,8 +97,8 @@ static void put_captured(struct view *v)
 
 	for (unsigned i = 0; i < e->captures; i++)
 		record_put_header(v->r,
-				  i < e->captured_requests ? RECORD_REQUEST_HEADER :
-							     RECORD_RESPONSE_HEADER,
+				  i < e->captured_requests ? RECORD_REQUEST_HEADER
+							   : RECORD_RESPONSE_HEADER,
 				  e->captured[i].name, e->captured[i].value);
 }
 
@@ -116,9 +116,9 @@ static void put_name(struct view *v)
 static void put_server(struct view *v)
 {
 	struct exchange *e = v->e;
-	struct bytes scheme = e->forwarded_proto.n ? e->forwarded_proto :
-			      v->target.scheme.n   ? v->target.scheme :
-						     BYTES("http");
+	struct bytes scheme = e->forwarded_proto.n ? e->forwarded_proto
+			      : v->target.scheme.n ? v->target.scheme
+						   : BYTES("http");
 	char room[URL_MAX_BYTES];
 	struct text query = TEXT_ON(room);
 	struct bytes route = route_find(v->target.path);

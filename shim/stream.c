@@ -367,9 +367,9 @@ void stream_ended(struct conn *c, int error)
 	if (error == 0)
 		c->eof = true;
 	else if (!c->error)
-		c->error = error == ECONNRESET || error == EPIPE ? "connection_reset" :
-			   error == ETIMEDOUT			? "timeout" :
-								  "_OTHER";
+		c->error = error == ECONNRESET || error == EPIPE ? "connection_reset"
+			   : error == ETIMEDOUT                  ? "timeout"
+								 : "_OTHER";
 	/* A server may still answer after the client has closed its half; a client has nothing more
 	 * to wait for. */
 	if (c->role == CONN_CLIENT || error)

@@ -26,8 +26,8 @@ void stream_ended(struct conn *c, int error);
  * what follows the head. */
 void stream_request_sent(struct conn *c, struct exchange *e, const struct http1_body *body);
 
-/* By the first bytes of an undecided connection: 1 decided (c->role), 0 too few, -EBADMSG no HTTP/1,
- * -ENOMEM. */
+/* By the first bytes of an undecided connection: 1 decided (c->role), 0 too few, -EBADMSG no
+ * HTTP/1, -ENOMEM. */
 int stream_decide_role(struct conn *c, struct bytes rest, bool out);
 
 /* Parses what is carried and `rest` together, keeping nothing: the number of bytes of `rest` the

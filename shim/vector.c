@@ -104,7 +104,8 @@ bool vector_offer(struct shim_write *w, const struct alteration *a)
 		return true;
 	w->block = a->image;
 	if (skip >= w->program_bytes) {
-		/* Not even the head is whole this time: as much of the image as the program offers. */
+		/* Not even the head is whole this time: as much of the image as the program offers.
+		 */
 		w->own_at = w->program_bytes;
 		offer_one(w, a->image + a->sent, w->program_bytes);
 		return true;

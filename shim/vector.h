@@ -17,8 +17,8 @@ size_t vector_room(const struct shim_write *w);
 struct bytes vector_first(const struct shim_write *w);
 size_t vector_copy(const struct shim_write *w, char *to, size_t n);
 
-/* Lets w->iov be what is left of the image followed by the program's bytes. False: it cannot be done (too
- * many parts, no room). */
+/* Lets w->iov be what is left of the image followed by the program's bytes. False: it cannot be
+ * done (too many parts, no room). */
 bool vector_offer(struct shim_write *w, const struct alteration *a);
 
 /* All that was offered has left, but not all of the program's: offers the rest, from its byte
