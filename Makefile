@@ -111,6 +111,34 @@ $(B)/unit/%: tests/unit/%.c $(B)/libunit.a
 unit: $(UNIT_BINS)
 	@fail=0; for t in $(UNIT_BINS); do $$t --jobs 2 || fail=1; done; exit $$fail
 
+# Fuzz targets: one program a file, built by clang whatever CC is, bounded. What was found, the log
+# and the grown corpus stay in the build folder; tests/fuzz/corpus holds seeds.
+FUZZ_SECONDS ?= 20
+FUZZ_CC      ?= clang
+FUZZ_FLAGS   := -fsanitize=address,undefined -fno-sanitize-recover=all -DTAGALONG_SANITIZED
+FUZZ_BINS    := $(FUZZ:tests/fuzz/%.c=$(B)/fuzz/%)
+FUZZ_LIBS    := $(call obj,fuzz/obj,$(BASE) $(EXPORTER) $(WIRE) $(SHIM)) $(B)/fuzz/obj/exporter/otlp.pb-c.o
+$(FUZZ_LIBS): | $(PROTO)
+$(B)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call Q,CC)$(FUZZ_CC) $(CPPFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+$(B)/fuzz/obj/exporter/otlp.pb-c.o: $(PROTO)
+	@mkdir -p $(@D)
+	$(call Q,CC)$(FUZZ_CC) $(CPPFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+$(B)/fuzz/libfuzz.a: $(FUZZ_LIBS)
+	@rm -f $@
+	$(call Q,AR)ar rcs $@ $^
+$(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(B)/fuzz/libfuzz.a
+	$(call Q,LD)$(FUZZ_CC) $(CPPFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(B)/fuzz/libfuzz.a -lprotobuf-c -lpthread
+fuzz: $(FUZZ_BINS)
+	@fail=0; for t in $(FUZZ_BINS); do \
+		name=$${t##*/}; grown=$(B)/fuzz/corpus/$$name; seeds=tests/fuzz/corpus/$$name; \
+		mkdir -p $$grown; [ -d $$seeds ] || seeds=; echo "  FUZZ  $$name"; \
+		if $$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(B)/fuzz/$$name- \
+			$$grown $$seeds >$$t.log 2>&1; \
+		then grep -E '^Done|^stat::(number|average)' $$t.log; else tail -60 $$t.log; fail=1; fi; \
+	done; exit $$fail
+
 clean:
 	rm -rf build build-*
 
