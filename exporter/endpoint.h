@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where spans go: the OTLP variables as one prepared HTTP request. Also used by `tagalong doctor`.
+ */
+#ifndef EXPORTER_ENDPOINT_H
+#define EXPORTER_ENDPOINT_H
+
+#include "base/config.h"
+#include "base/text.h"
+
+#define ENDPOINT_HOST_MAX 253 /* RFC 1035 section 2.3.4, as text without the last dot */
+#define ENDPOINT_HEAD_MAX 16384
+
+struct endpoint {
+	char host[ENDPOINT_HOST_MAX + 1]; /* name or address, no brackets, terminated */
+	uint16_t port;
+	bool is_ipv6;
+	bool is_https;
+	const char *trouble; /* why this process cannot send there itself, or NULL */
+	/* The request up to and with "Content-Length: "; number, blank line and body follow. */
+	char head[ENDPOINT_HEAD_MAX];
+	size_t head_n;
+	struct bytes target; /* the path in `head` */
+};
+
+typedef void (*endpoint_warn_fn)(void *arg, const char *message);
+
+/* Fills *e from the configuration. What is not understood, and what works differently here (https,
+ * grpc, http/json, gzip), gives one warning each; a URL that is not one gives the default. Header
+ * values and userinfo never stand in a warning. */
+void endpoint_read(struct endpoint *e, const struct config *c, endpoint_warn_fn warn, void *arg);
+
+/* "http://host:port/path", without userinfo and query. */
+void endpoint_describe(const struct endpoint *e, struct text *t);
+
+#endif
