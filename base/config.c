@@ -356,6 +356,7 @@ static void settle_rest(struct reader *r)
 			 BYTES("off"));
 		config.stacktrace = "off";
 	}
+	config.traces_exporter_set = r->values[ROW(traces_exporter)] != NULL;
 	if (config.bsp_max_batch > config.bsp_max_queue) {
 		if (r->values[ROW(bsp_max_batch)])
 			warn(r,

@@ -24,6 +24,7 @@ struct config {
 #undef VARIABLE
 	uint8_t propagator_order[8]; /* enum propagator_name in the order given, 0-terminated */
 	bool sampler_arg_set;
+	bool traces_exporter_set; /* OTEL_TRACES_EXPORTER was given */
 };
 
 /* Indexes of the choices in variables.def. */

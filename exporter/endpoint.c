@@ -316,9 +316,6 @@ static void warn_differences(struct endpoint *e, const struct config *c, const s
 	if (bytes_equal_nocase(bytes_of(c->otlp_compression), BYTES("gzip")))
 		warn(w, "OTEL_EXPORTER_OTLP_COMPRESSION=gzip: sent uncompressed from inside the "
 			"program");
-	else if (*c->otlp_compression &&
-		 !bytes_equal_nocase(bytes_of(c->otlp_compression), BYTES("none")))
-		warn(w, "OTEL_EXPORTER_OTLP_COMPRESSION is neither gzip nor none: none is used");
 }
 
 void endpoint_read(struct endpoint *e, const struct config *c, endpoint_warn_fn fn, void *arg)

@@ -22,8 +22,8 @@ void exporter_commit(struct ring_writer *w);
 void exporter_start(void);
 
 /* The program ends (or execs): sends what the ring holds, within timeout_ms, not at all when it
- * is empty or the last export failed; without a worker the calling thread does it. final: spans that
- * are left count as spans_dropped_exit. Only raw system calls. */
+ * is empty or the last export failed; without a worker the calling thread does it. final: spans
+ * that are left count as spans_dropped_exit. Only raw system calls. */
 void exporter_flush(uint32_t timeout_ms, bool final);
 
 /* A seccomp filter is about to be installed: the worker (if any) stops making system calls for

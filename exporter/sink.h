@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a batch goes: OTLP, the trace file, the console, or several of them.
+ *
+ * A span counts once: under what OTLP said when OTLP is among them, else the file, else the
+ * console. */
+#ifndef EXPORTER_SINK_H
+#define EXPORTER_SINK_H
+
+#include "base/arena.h"
+#include "exporter/batch.h"
+#include "exporter/resource.h"
+#include "exporter/transport.h"
+
+struct sink {
+	bool to_otlp, to_file, to_console;
+	struct transport transport;
+	struct resource resource;
+	struct arena arena; /* of one encoding */
+	uint64_t file_device, file_inode;
+	bool file_torn; /* the last line was not written whole */
+	struct complaints complaints;
+};
+
+/* Opens the trace file. 0, or -ENOENT: spans have nowhere to go (OTEL_TRACES_EXPORTER=none), which
+ * is as the user wants it. */
+int sink_init(struct sink *s, const struct config *c, char **envp, _Atomic uint32_t *stop);
+
+/* True when the only way out is one that cannot work here (https, grpc, a file that does not open).
+ */
+bool sink_is_undeliverable(const struct sink *s);
+
+void sink_export(struct sink *s, const struct batch *b, uint64_t deadline_ns, struct outcome *o);
+
+/* True: the last export did not get through; the program's end does not wait for another try. */
+bool sink_failing(const struct sink *s);
+
+void sink_idle(struct sink *s);
+void sink_child(struct sink *s);
+
+#endif
