@@ -84,8 +84,7 @@ Test(record, cuts_long_values_on_a_utf8_border)
 		for (size_t i = offset; i + 3 <= sizeof(value); i += 3)
 			memcpy(value + i, "\xe2\x82\xac", 3);
 		fixture_begin(&fixture, 1, 1);
-		record_put(&fixture.r, ATTRIBUTE_URL_PATH,
-			   (struct bytes){ value, sizeof(value) });
+		record_put(&fixture.r, ATTRIBUTE_URL_PATH, (struct bytes){ value, sizeof(value) });
 		kept = value_of(fixture_end(&fixture), ATTRIBUTE_URL_PATH);
 		cr_assert(kept.n <= RECORD_VALUE_MAX && kept.n > RECORD_VALUE_MAX - 3);
 		cr_assert_eq((kept.n - offset) % 3, 0);
@@ -206,7 +205,8 @@ Test(record, is_refused_when_cut_at_any_length)
 		memcpy(copy, whole.p, n);
 		cr_assert_not(record_check((void *)copy, n), "%zu", n);
 		if (n >= sizeof(struct record_head)) {
-			((struct record_head *)copy)->size = (uint32_t)n; /* may be sane: not read past */
+			((struct record_head *)copy)->size =
+				(uint32_t)n; /* may be sane: not read past */
 			record_check((void *)copy, n);
 		}
 	}
@@ -241,14 +241,14 @@ Test(record, refuses_impossible_heads)
 {
 	struct record_head *head = fixture.r.head;
 
-#define REFUSES(change)                                                                            \
-	do {                                                                                       \
-		fixture_begin(&fixture, 1, 1);                                                     \
-		fixture_end(&fixture);                                                             \
-		head = fixture.r.head;                                                             \
-		cr_assert(record_check(head, 64));                                                 \
-		change;                                                                            \
-		cr_assert_not(record_check(head, RECORD_MAX), #change);                            \
+#define REFUSES(change)                                                 \
+	do {                                                            \
+		fixture_begin(&fixture, 1, 1);                          \
+		fixture_end(&fixture);                                  \
+		head = fixture.r.head;                                  \
+		cr_assert(record_check(head, 64));                      \
+		change;                                                 \
+		cr_assert_not(record_check(head, RECORD_MAX), #change); \
 	} while (0)
 	REFUSES(head->kind = 0);
 	REFUSES(head->kind = 6);

@@ -59,8 +59,8 @@ static bool is_intact(const struct record_head *head)
 	uint32_t n;
 
 	memcpy(&n, head->trace_id, 4);
-	return head->start_ns == n && record_next(head, &pos, &f) && record_int(&f) == (int64_t)n * 3 &&
-	       record_next(head, &pos, &f) &&
+	return head->start_ns == n && record_next(head, &pos, &f) &&
+	       record_int(&f) == (int64_t)n * 3 && record_next(head, &pos, &f) &&
 	       f.value.n == (n % 97 == 0 ? 2048 : (n * 13 + producer) % 300) &&
 	       (f.value.n == 0 || (f.value.p[0] == 'p' && f.value.p[f.value.n - 1] == 'p')) &&
 	       record_next(head, &pos, &f) && record_int(&f) == (int64_t)n * 5 &&
@@ -464,7 +464,8 @@ Test(ring, survives_two_hundred_killed_producers, .timeout = 120)
 		cr_assert_gt(pid, 0);
 		random ^= random << 13, random ^= random >> 7, random ^= random << 17;
 		/* drain until it has written something, then a random moment more */
-		for (uint32_t more = random % 40000, had = 0; had < more || reader.seen == before;) {
+		for (uint32_t more = random % 40000, had = 0;
+		     had < more || reader.seen == before;) {
 			uint32_t n = ring_take(r, read_one, &reader);
 
 			ring_release(r);
