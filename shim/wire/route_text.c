@@ -53,84 +53,96 @@ bool route_match(struct bytes pattern, struct bytes path)
 	}
 }
 
-enum char_class { CLASS_OTHER, CLASS_SEPARATOR, CLASS_DIGIT, CLASS_HEX, CLASS_LETTER };
-
-static enum char_class char_class(char c)
-{
-	char lower = ascii_lower(c);
-
-	if (c >= '0' && c <= '9')
-		return CLASS_DIGIT;
-	if (lower >= 'a' && lower <= 'f')
-		return CLASS_HEX;
-	if (lower >= 'g' && lower <= 'z')
-		return CLASS_LETTER;
-	if (c == '-' || c == '_' || c == '.' || c == '~')
-		return CLASS_SEPARATOR;
-	return CLASS_OTHER;
-}
-
-/* What one pass over a segment counts. */
-struct segment_shape {
-	unsigned digits, hex, letters, dashes, separators, others;
-	unsigned switches; /* from a letter to a digit or back, inside one run without separator */
-	unsigned run_max;  /* longest run without separator */
+enum {
+	CLASS_DIGIT = 1 << 0,
+	CLASS_HEX = 1 << 1,    /* a to f */
+	CLASS_LETTER = 1 << 2, /* g to z */
+	CLASS_DASH = 1 << 3,
+	CLASS_DOT = 1 << 4, /* and the other marks of RFC 3986's unreserved characters */
+	CLASS_OTHER = 1 << 5,
 };
 
-static struct segment_shape shape_of(struct bytes s)
+/* 0 stands for CLASS_OTHER. */
+static const uint8_t classes[256] = {
+	['0' ... '9'] = CLASS_DIGIT,
+	['a' ... 'f'] = CLASS_HEX,
+	['A' ... 'F'] = CLASS_HEX,
+	['g' ... 'z'] = CLASS_LETTER,
+	['G' ... 'Z'] = CLASS_LETTER,
+	['-'] = CLASS_DASH,
+	['.'] = CLASS_DOT,
+	['_'] = CLASS_DOT,
+	['~'] = CLASS_DOT,
+};
+
+static unsigned class_of(char c)
 {
-	struct segment_shape shape = { 0 };
-	enum char_class before = CLASS_SEPARATOR;
-	unsigned run = 0;
-
-	for (size_t i = 0; i < s.n; i++) {
-		enum char_class class = char_class(s.p[i]);
-
-		run = class == CLASS_SEPARATOR ? 0 : run + 1;
-		if (run > shape.run_max)
-			shape.run_max = run;
-		shape.digits += class == CLASS_DIGIT;
-		shape.hex += class == CLASS_HEX;
-		shape.letters += class == CLASS_LETTER;
-		shape.separators += class == CLASS_SEPARATOR;
-		shape.dashes += s.p[i] == '-';
-		shape.others += class == CLASS_OTHER;
-		if ((class == CLASS_DIGIT) != (before == CLASS_DIGIT) && run > 1)
-			shape.switches++;
-		before = class;
-	}
-	return shape;
+	return classes[(unsigned char)c];
 }
 
-static bool uuid_shaped(struct bytes s, const struct segment_shape *shape)
+/* Which classes occur at all: enough to tell most words and most identifiers. */
+static unsigned classes_in(struct bytes s)
 {
-	return s.n == 36 && shape->dashes == 4 && shape->digits + shape->hex == 32 &&
-	       s.p[8] == '-' && s.p[13] == '-' && s.p[18] == '-' && s.p[23] == '-';
+	unsigned all = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned class = class_of(s.p[i]);
+
+		all |= class ? class : CLASS_OTHER;
+	}
+	return all;
+}
+
+static bool uuid_shaped(struct bytes s)
+{
+	if (s.n != 36)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (!(class_of(s.p[i]) & (dash ? CLASS_DASH : CLASS_DIGIT | CLASS_HEX)))
+			return false;
+	}
+	return true;
+}
+
+/* "dQw4w9WgXcQ", "01ARZ3NDEKTSV4RRFFQ69G5FAV": letters and digits take turns as in no word. Not
+ * "oauth2-authorize-v2" or "GetUserV2ById". */
+static bool token_shaped(struct bytes s)
+{
+	unsigned switches = 0;         /* from a letter to a digit or back, inside one run */
+	unsigned run = 0, run_max = 0; /* without dash or dot */
+	bool digit, before = false;
+
+	for (size_t i = 0; i < s.n; i++, before = digit) {
+		unsigned class = class_of(s.p[i]);
+
+		digit = class == CLASS_DIGIT;
+		run = class & (CLASS_DASH | CLASS_DOT) ? 0 : run + 1;
+		if (run > run_max)
+			run_max = run;
+		if (run > 1 && digit != before)
+			switches++;
+	}
+	return switches >= 4 || run_max >= 32 || (run_max >= 20 && switches >= 3);
 }
 
 bool route_segment_is_id(struct bytes s)
 {
-	struct segment_shape shape;
+	unsigned in;
 
-	if (!s.n)
-		return false;
 	if (s.n > 2 && s.p[0] == '0' && ascii_lower(s.p[1]) == 'x')
 		s = skip(s, 2);
-	shape = shape_of(s);
-	/* "42", "-7", "2024-01-31" */
-	if (shape.digits && shape.digits + shape.dashes == s.n)
+	in = classes_in(s);
+	if (!(in & CLASS_DIGIT))
+		return in == CLASS_HEX && s.n >= ROUTE_HEX_MIN;
+	if (!(in & ~(unsigned)(CLASS_DIGIT | CLASS_DASH))) /* "42", "-7", "2024-01-31" */
 		return true;
-	if (s.n >= ROUTE_HEX_MIN && shape.digits + shape.hex == s.n)
-		return true;
-	if (uuid_shaped(s, &shape))
-		return true;
-	if (shape.others)
+	if (in & CLASS_OTHER)
 		return false;
-	/* "dQw4w9WgXcQ", "01ARZ3NDEKTSV4RRFFQ69G5FAV"; but not "oauth2-token" or "GetUserV2ById" */
-	if (s.n >= 10 && shape.switches >= 4)
+	if (!(in & ~(unsigned)(CLASS_DIGIT | CLASS_HEX)) && s.n >= ROUTE_HEX_MIN)
 		return true;
-	return shape.digits &&
-	       (shape.run_max >= 32 || (shape.run_max >= 20 && shape.switches >= 3));
+	return s.n >= ROUTE_TOKEN_MIN && (uuid_shaped(s) || token_shaped(s));
 }
 
 bool route_next_segment(struct bytes path, size_t *pos, struct bytes *segment)

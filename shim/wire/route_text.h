@@ -5,7 +5,8 @@
 
 #include "base/bytes.h"
 
-#define ROUTE_HEX_MIN 8 /* hex digits that are taken for an identifier */
+#define ROUTE_HEX_MIN   8  /* hex digits that are taken for an identifier */
+#define ROUTE_TOKEN_MIN 10 /* characters of a token that mixes letters and digits */
 
 /* The next "/segment" of a path; pos starts at 0, false at the end. A path that ends in '/' has
  * an empty last segment. */
