@@ -99,7 +99,7 @@ static inline uint64_t load64(const char *p)
 {
 	uint64_t v;
 
-	memcpy(&v, p, sizeof(v));
+	__builtin_memcpy(&v, p, sizeof(v));
 	return v | 0x2020202020202020;
 }
 
@@ -107,7 +107,7 @@ static inline uint32_t load32(const char *p)
 {
 	uint32_t v;
 
-	memcpy(&v, p, sizeof(v));
+	__builtin_memcpy(&v, p, sizeof(v));
 	return v | 0x20202020;
 }
 

@@ -72,6 +72,21 @@ static void note_coding(struct http1_head *head, struct bytes value)
 		head->framing_bad = true;
 }
 
+/* Nearly every request has this field, with one token. */
+static void note_connection(struct http1_head *head, struct bytes value)
+{
+	struct bytes rest = value;
+
+	while (rest.p) {
+		struct bytes piece = bytes_split(&rest, ','), token;
+
+		token = trim_lines(bytes_split(&piece, ';'));
+		head->close |= bytes_equal_nocase(token, BYTES("close"));
+		head->keep_alive |= bytes_equal_nocase(token, BYTES("keep-alive"));
+		head->upgrade |= bytes_equal_nocase(token, BYTES("upgrade"));
+	}
+}
+
 void http1_note_field(struct http1_head *head, enum http1_field id, struct bytes value)
 {
 	switch (id) {
@@ -82,9 +97,7 @@ void http1_note_field(struct http1_head *head, enum http1_field id, struct bytes
 		note_coding(head, value);
 		break;
 	case HTTP1_CONNECTION:
-		head->close |= http1_list_has(value, BYTES("close"));
-		head->keep_alive |= http1_list_has(value, BYTES("keep-alive"));
-		head->upgrade |= http1_list_has(value, BYTES("upgrade"));
+		note_connection(head, value);
 		break;
 	case HTTP1_EXPECT:
 		/* RFC 9110 section 10.1.1: an HTTP/1.0 client cannot wait for an interim answer. */

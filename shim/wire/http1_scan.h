@@ -35,7 +35,7 @@ scan(const char *p, const char *end, vec16 (*hits)(vec16), bool (*stop)(uint8_t)
 		vec16 x;
 		unsigned at;
 
-		memcpy(&x, p, sizeof(x));
+		__builtin_memcpy(&x, p, sizeof(x));
 		at = first_hit(hits(x));
 		if (at < 16)
 			return p + at;

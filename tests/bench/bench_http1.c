@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What http1 costs a call: bench_http1 [rounds]. Instructions, which repeat:
- *   valgrind --tool=callgrind --toggle-collect=http1_parse_request bench_http1 1000 */
+/* What http1 costs a call: bench_http1 [rounds [row]]. Instructions, which repeat:
+ *   valgrind --tool=callgrind --toggle-collect=http1_parse_request bench_http1 1000 0 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -98,10 +98,13 @@ int main(int argc, char **argv)
 		{ "request head byte by byte", parse_in_bytes },
 	};
 	unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
+	size_t only = argc > 2 ? strtoul(argv[2], NULL, 10) : SIZE_MAX;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows) && rounds; i++) {
 		uint64_t start = nanoseconds();
 
+		if (only != SIZE_MAX && only != i)
+			continue;
 		for (unsigned long n = 0; n < rounds; n++)
 			rows[i].run();
 		printf("%-28s %8.1f ns\n", rows[i].name,
