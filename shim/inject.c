@@ -23,8 +23,8 @@
 #include "shim/stream.h"
 #include "shim/vector.h"
 
-#define LINES_ROOM 256 /* a traceparent line and those of B3 or Jaeger; tracestate, baggage extra \
-			*/
+/* A traceparent line and those of B3 or Jaeger; tracestate and baggage come extra. */
+#define LINES_ROOM 256
 
 /* Servers refuse heads past one of these; none is crossed on our account. */
 static bool crosses(size_t before, size_t after, const unsigned *limits, unsigned n)
