@@ -10,7 +10,7 @@
 #include "base/raw.h"
 #include "base/text.h"
 
-#define LINE_MAX_LEN 1024
+#define LINE_MAX_LEN 3072
 #define STANDARD_ERR 2
 #define SIGPIPE_BIT  (1ull << (SIGPIPE - 1))
 
@@ -153,12 +153,16 @@ LOG_FUNCTION(log_debug, LOG_DEBUG, "debug: ")
 void log_print(const char *format, ...)
 {
 	char line[LINE_MAX_LEN];
+	int fd = own_fd_get(OWN_FD_LOG);
 	va_list args;
 
 	remember_stderr(); /* log_init() did, unless it never ran */
-	if (!is_first_stderr())
-		return;
 	va_start(args, format);
-	write_quietly(STANDARD_ERR, format_line(line, "", format, args));
+	if (fd >= 0)
+		write_quietly(fd, format_line(line, "", format, args));
+	else if (is_first_stderr())
+		write_quietly(STANDARD_ERR, format_line(line, "", format, args));
 	va_end(args);
+	if (fd >= 0)
+		own_fd_put(OWN_FD_LOG);
 }

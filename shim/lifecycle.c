@@ -20,7 +20,7 @@
 #include "shim/stacktrace.h"
 #include "shim/wire/traceparent.h"
 
-#define STATS_LINE 4096
+#define STATS_LINE 3000
 
 struct process_state process_state;
 static bool active;
