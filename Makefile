@@ -139,6 +139,11 @@ fuzz: $(FUZZ_BINS)
 		then grep -E '^Done|^stat::(number|average)' $$t.log; else tail -60 $$t.log; fail=1; fi; \
 	done; exit $$fail
 
+# The source checks need the libraries built; they say what they look for in their first lines.
+check: all
+	@fail=0; for c in exports symbols floors twins size words format lint; do \
+		printf '  %-5s %s\n' CHECK $$c; scripts/check-$$c || fail=1; done; exit $$fail
+
 clean:
 	rm -rf build build-*
 

@@ -223,8 +223,8 @@ int bare_pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct ti
 {
 	struct timespec left = timeout ? *timeout : (struct timespec){ 0 };
 
-	return (int)libc_result(raw_pselect6(n, in, out, except, timeout ? &left : NULL,
-					     (const uint64_t *)mask));
+	return (int)libc_result(
+		raw_pselect6(n, in, out, except, timeout ? &left : NULL, (const uint64_t *)mask));
 }
 
 int bare_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)

@@ -7,16 +7,16 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-#define SHELL(name, ret, params, args)                        \
-	EXPORT ret shell_##name params __asm__(#name);        \
-	EXPORT ret shell_##name params                        \
-	{                                                     \
-		if (__builtin_expect(!real.name, 0))          \
-			real_resolve_all();                   \
-		return hook_##name args;                      \
+#define SHELL(name, ret, params, args)                 \
+	EXPORT ret shell_##name params __asm__(#name); \
+	EXPORT ret shell_##name params                 \
+	{                                              \
+		if (__builtin_expect(!real.name, 0))   \
+			real_resolve_all();            \
+		return hook_##name args;               \
 	}
 
-#define HOOK(name, ret, params, args, bare)                        SHELL(name, ret, params, args)
+#define HOOK(name, ret, params, args, bare)                       SHELL(name, ret, params, args)
 #define HOOK_VARIADIC(name, ret, real_params, params, args, bare) SHELL(name, ret, params, args)
 #define HOOK_BY_HAND(name, ret, params, bare)
 #define HOOK_CALLED(name, ret, params, bare)

@@ -45,8 +45,8 @@ pid_t hook__Fork(void)
 	return fork_by(real._Fork);
 }
 
-/* What a cloned process runs first: on its own stack, with this still in its parent's frame (copied,
- * or borrowed while the parent waits). */
+/* What a cloned process runs first: on its own stack, with this still in its parent's frame
+ * (copied, or borrowed while the parent waits). */
 struct cloned {
 	int (*fn)(void *);
 	void *arg;

@@ -2,10 +2,10 @@
 #include "hooks/hook.h"
 
 /* The shim may ask for less than the program did, to have room for a header. */
-#define READ_BEGIN(r, fd, p, n)                                        \
-	struct iovec part = { (p), (n) };                              \
-	struct shim_read r;                                            \
-                                                                       \
+#define READ_BEGIN(r, fd, p, n)           \
+	struct iovec part = { (p), (n) }; \
+	struct shim_read r;               \
+                                          \
 	shim_read_begin(&r, (fd), &part, 1, 0, SHIM_CALL_READ)
 
 typedef ssize_t (*read_fn)(int fd, void *p, size_t n);

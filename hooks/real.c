@@ -20,10 +20,11 @@ static void *find(const char *name, void *bare)
 void real_resolve_all(void)
 {
 	/* Two threads may do this at once: both store the same. */
-#define HOOK(name, ret, params, args, bare)                        real.name = find(#name, (void *)bare);
-#define HOOK_VARIADIC(name, ret, real_params, params, args, bare) real.name = find(#name, (void *)bare);
-#define HOOK_BY_HAND(name, ret, params, bare)                      real.name = find(#name, (void *)bare);
-#define HOOK_CALLED(name, ret, params, bare)                       real.name = find(#name, (void *)bare);
+#define HOOK(name, ret, params, args, bare) real.name = find(#name, (void *)bare);
+#define HOOK_VARIADIC(name, ret, real_params, params, args, bare) \
+	real.name = find(#name, (void *)bare);
+#define HOOK_BY_HAND(name, ret, params, bare) real.name = find(#name, (void *)bare);
+#define HOOK_CALLED(name, ret, params, bare)  real.name = find(#name, (void *)bare);
 #include "hooks/symbols.def"
 #undef HOOK
 #undef HOOK_VARIADIC

@@ -16,10 +16,10 @@
 #include <time.h>
 
 struct real_symbols {
-#define HOOK(name, ret, params, args, bare)                        ret(*name) params;
+#define HOOK(name, ret, params, args, bare)                       ret(*name) params;
 #define HOOK_VARIADIC(name, ret, real_params, params, args, bare) ret(*name) real_params;
-#define HOOK_BY_HAND(name, ret, params, bare)                      ret(*name) params;
-#define HOOK_CALLED(name, ret, params, bare)                       ret(*name) params;
+#define HOOK_BY_HAND(name, ret, params, bare)                     ret(*name) params;
+#define HOOK_CALLED(name, ret, params, bare)                      ret(*name) params;
 #include "hooks/symbols.def"
 #undef HOOK
 #undef HOOK_VARIADIC
@@ -34,7 +34,7 @@ extern struct real_symbols real;
 void real_resolve_all(void);
 
 /* What the shells call: one for each HOOK and HOOK_VARIADIC row. */
-#define HOOK(name, ret, params, args, bare)                        ret hook_##name params;
+#define HOOK(name, ret, params, args, bare)                       ret hook_##name params;
 #define HOOK_VARIADIC(name, ret, real_params, params, args, bare) ret hook_##name params;
 #define HOOK_BY_HAND(name, ret, params, bare)
 #define HOOK_CALLED(name, ret, params, bare)

@@ -18,7 +18,8 @@ static void received_fds(struct msghdr *m)
 		if (c.cmsg_len < sizeof(c) || c.cmsg_len > left)
 			return;
 		if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SCM_RIGHTS) {
-			for (size_t i = CMSG_LEN(0); i + sizeof(int) <= c.cmsg_len; i += sizeof(int)) {
+			for (size_t i = CMSG_LEN(0); i + sizeof(int) <= c.cmsg_len;
+			     i += sizeof(int)) {
 				int fd;
 
 				memcpy(&fd, at + i, sizeof(fd));
@@ -58,7 +59,7 @@ static ssize_t recvmsg_looked_at(int fd, struct msghdr *m, int flags)
 		m->msg_controllen = copy.msg_controllen;
 		m->msg_flags = copy.msg_flags;
 	}
-	return shim_read_end(&r, got, copy.msg_flags);
+	return shim_read_end(&r, got, got >= 0 ? copy.msg_flags : 0);
 }
 
 static inline bool vector_is_usable(const struct msghdr *m)
@@ -70,7 +71,9 @@ ssize_t hook_recvmsg(int fd, struct msghdr *m, int flags)
 {
 	ssize_t got;
 
-	if (looked_at(fd) && m && recv_kind(flags) == RECV_STREAM && vector_is_usable(m)) {
+	if (!m)
+		return real.recvmsg(fd, m, flags);
+	if (looked_at(fd) && recv_kind(flags) == RECV_STREAM && vector_is_usable(m)) {
 		got = recvmsg_looked_at(fd, m, flags);
 	} else {
 		got = real.recvmsg(fd, m, flags);
@@ -96,8 +99,8 @@ static void look_at_messages(int fd, struct mmsghdr *m, unsigned n, int flags)
 		} else if (vector_is_usable(h)) {
 			shim_read_begin(&r, fd, h->msg_iov, (int)(uint32_t)h->msg_iovlen, flags,
 					SHIM_CALL_RECVMMSG);
-			m[i].msg_len = (unsigned)shim_read_end(&r, (ssize_t)m[i].msg_len,
-							       h->msg_flags);
+			m[i].msg_len =
+				(unsigned)shim_read_end(&r, (ssize_t)m[i].msg_len, h->msg_flags);
 		}
 	}
 }

@@ -16,7 +16,8 @@ static inline bool send_is_stream(int fd, int flags)
 	return false;
 }
 
-/* tcp(7), MSG_FASTOPEN: connect() and send() in one. The connection is announced before its bytes. */
+/* tcp(7), MSG_FASTOPEN: connect() and send() in one. The connection is announced before its bytes.
+ */
 static inline void fastopen_begin(int fd, int flags, const struct sockaddr *to, socklen_t len)
 {
 	if (__builtin_expect(flags & MSG_FASTOPEN, 0) && to)

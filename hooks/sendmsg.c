@@ -72,8 +72,8 @@ int hook_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 		const struct msghdr *h = &m[i].msg_hdr;
 		ssize_t sent;
 
-		sent = vector_is_usable(h) ? sendmsg_looked_at(true, fd, h, flags) :
-					     send_one(true, fd, h, flags);
+		sent = vector_is_usable(h) ? sendmsg_looked_at(true, fd, h, flags)
+					   : send_one(true, fd, h, flags);
 		if (sent < 0)
 			return i ? (int)i : -1;
 		m[i].msg_len = (unsigned)sent;

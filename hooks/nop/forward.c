@@ -3,12 +3,13 @@
  * difference to a run without any library is the price of standing in the way. */
 #include "hooks/real.h"
 
-#define HOOK(name, ret, params, args, bare)  \
-	ret hook_##name params               \
-	{                                    \
-		return real.name args;       \
+#define HOOK(name, ret, params, args, bare) \
+	ret hook_##name params              \
+	{                                   \
+		return real.name args;      \
 	}
-#define HOOK_VARIADIC(name, ret, real_params, params, args, bare) HOOK(name, ret, params, args, bare)
+#define HOOK_VARIADIC(name, ret, real_params, params, args, bare) \
+	HOOK(name, ret, params, args, bare)
 #define HOOK_BY_HAND(name, ret, params, bare)
 #define HOOK_CALLED(name, ret, params, bare)
 #include "hooks/symbols.def"
