@@ -54,7 +54,9 @@ LIB_OBJS  := $(call obj,so,$(BASE) $(FREE) $(EXPORTER) $(WIRE) $(SHIM) $(HOOKS))
 # The same shells over hooks that only forward.
 NOP_OBJS  := $(call obj,so,$(BASE) $(FREE) hooks/exports.c hooks/real.c hooks/bare.c $(wildcard hooks/*.S) $(NOP))
 CMD_OBJS  := $(call obj,cmd,$(BASE) $(EXPORTER) $(LAUNCHER)) $(B)/cmd/exporter/otlp.pb-c.o
+# Hooks without the exported names and the constructor: a unit test calls hook_read() itself.
 UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(WIRE) $(SHIM) $(filter-out launcher/main.c,$(LAUNCHER))) \
+	$(call obj,cmd,$(filter-out hooks/exports.c hooks/start.c %.S,$(HOOKS))) \
 	$(B)/cmd/exporter/otlp.pb-c.o
 UNIT_BINS := $(UNIT:tests/unit/%.c=$(B)/unit/%)
 

@@ -25,7 +25,7 @@ static inline pid_t fork_by(fork_fn call)
 
 	if (pid == 0)
 		new_child();
-	else if (pid > 0)
+	else if (pid > 0 && !in_vfork_child())
 		shim_fork_parent();
 	return pid;
 }
@@ -81,7 +81,7 @@ static inline int clone_by(clone_fn call, int (*fn)(void *), void *stack, int fl
 	before = thread_state.vfork_child;
 	pid = call(run_cloned, stack, flags, &start, a, b, c);
 	thread_state.vfork_child = before;
-	if (pid > 0 && !(flags & CLONE_VM))
+	if (pid > 0 && !(flags & CLONE_VM) && !before)
 		shim_fork_parent();
 	return pid;
 }
