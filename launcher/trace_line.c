@@ -104,7 +104,7 @@ static bool read_id(uint8_t *out, size_t n, const json_t *text)
 {
 	static const uint8_t zero[16];
 
-	return json_is_string(text) && hex_parse(out, n, json_string_value(text)) &&
+	return json_is_string(text) && trace_hex_parse(out, n, json_string_value(text)) &&
 	       memcmp(out, zero, n) != 0;
 }
 
@@ -121,7 +121,7 @@ static const char *read_span(struct trace_store *store, const struct resource *r
 	if (!read_id(span.span_id, 8, json_object_get(json, "spanId")))
 		return "a span without a valid spanId";
 	if (json_is_string(parent) && json_string_length(parent) &&
-	    !hex_parse(span.parent_id, 8, json_string_value(parent)))
+	    !trace_hex_parse(span.parent_id, 8, json_string_value(parent)))
 		return "a span with an invalid parentSpanId";
 	span.start_ns = number(json_object_get(json, "startTimeUnixNano"));
 	span.end_ns = number(json_object_get(json, "endTimeUnixNano"));

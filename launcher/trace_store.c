@@ -51,7 +51,7 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool hex_parse(uint8_t *out, size_t n, const char *text)
+bool trace_hex_parse(uint8_t *out, size_t n, const char *text)
 {
 	for (size_t i = 0; i < n; i++) {
 		int high = hex_digit(text[2 * i]);

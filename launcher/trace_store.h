@@ -72,6 +72,6 @@ void *must_have(void *memory); /* complains and exits when NULL */
 uint64_t now_ms(void);
 void hex_format(char *out, const uint8_t *p, size_t n); /* 2 * n characters and a NUL */
 /* Exactly 2 * n hex digits of either case. */
-bool hex_parse(uint8_t *out, size_t n, const char *text);
+bool trace_hex_parse(uint8_t *out, size_t n, const char *text);
 
 #endif
