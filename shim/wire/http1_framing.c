@@ -68,8 +68,6 @@ static void note_coding(struct http1_head *head, struct bytes value)
 			head->framing_bad = true;
 		head->coding_other = !head->chunked;
 	}
-	if (value.n == 0)
-		head->framing_bad = true;
 }
 
 /* Nearly every request has this field, with one token. */

@@ -151,6 +151,8 @@ Test(http1_head, refuses_what_is_no_head)
 		{ "GET / HTTP/1.1\rX\n\r\n", true },
 		{ "GET /\r HTTP/1.1\r\n\r\n", true },
 		{ "GET /\x7f HTTP/1.1\r\n\r\n", true },
+		{ "GET /a-longer-target/with\x7f-in-it HTTP/1.1\r\n\r\n", true },
+		{ "GET /a-longer-target/with\t-in-it HTTP/1.1\r\n\r\n", true },
 		{ "G(T / HTTP/1.1\r\n\r\n", true },
 		{ "-GET / HTTP/1.1\r\n\r\n", true },
 		{ "/ HTTP/1.1\r\n\r\n", true },
@@ -193,6 +195,24 @@ Test(http1_head, refuses_what_is_no_head)
 			guard_free(in);
 		}
 	}
+}
+
+Test(http1_head, refuses_other_protocols_early_also_byte_by_byte)
+{
+	struct http1_head head;
+
+	for (size_t n = 1; n <= 6; n++) {
+		struct bytes hello = { "EHLO x\r\n", n }, banner = { "HTTP/2 200\r\n", n };
+
+		cr_expect_eq(http1_parse_request(&head, hello, n - 1), HTTP1_MORE);
+		cr_expect_eq(http1_parse_response(&head, banner, n - 1),
+			     n < 6 ? HTTP1_MORE : HTTP1_BAD);
+	}
+	cr_expect_eq(http1_parse_request(&head, BYTES("EHLO x\r\n"), 7), HTTP1_BAD);
+	cr_expect_eq(http1_parse_request(&head, BYTES("PING\r\nPING\r\nPING\r\nPING\r\nPING\r\n"),
+					 29),
+		     HTTP1_BAD);
+	cr_expect_eq(http1_parse_response(&head, BYTES("220 mail\r\n"), 9), HTTP1_BAD);
 }
 
 Test(http1_head, refuses_nul_in_names_and_start_lines)
