@@ -123,6 +123,11 @@ void own_fd_close(enum own_fd_slot slot)
 		raw_close(fd);
 }
 
+void own_fd_disown(enum own_fd_slot slot)
+{
+	replace(slot, -1, -1);
+}
+
 bool own_fd_contains(int fd)
 {
 	return fd >= 0 && own_fd_next((unsigned)fd, (unsigned)fd) == fd;

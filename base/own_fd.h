@@ -20,6 +20,9 @@ void own_fd_put(enum own_fd_slot slot);
 /* Not while the calling thread itself holds it: that would wait for the bound. */
 void own_fd_close(enum own_fd_slot slot);
 
+/* Forgets the descriptor: its number has become somebody else's. */
+void own_fd_disown(enum own_fd_slot slot);
+
 /* True when fd is one of ours: the program's close() of it answers EBADF. One load in the usual
  * case that we hold none. */
 bool own_fd_contains(int fd);

@@ -183,7 +183,16 @@ bool net_is_idle(struct net_socket *s)
 
 void net_close(struct net_socket *s)
 {
-	if (s->inode)
+	int fd;
+
+	if (!s->inode)
+		return;
+	fd = hold(s);
+	if (fd < 0) {
+		own_fd_disown(s->slot);
+	} else {
+		own_fd_put(s->slot);
 		own_fd_close(s->slot);
+	}
 	s->inode = 0;
 }

@@ -109,7 +109,7 @@ static bool take_fixdate(struct bytes *rest, struct date *d)
 	return true;
 }
 
-/* "06-Nov-94 08:49:37 GMT": a year that looks more than 50 years ahead is in the past. */
+/* "06-Nov-94 08:49:37 GMT": of the years that end so, the one from 49 before to 50 ahead. */
 static bool take_rfc850(struct bytes *rest, struct date *d, uint64_t now_unix_s)
 {
 	int64_t this_year = 1970 + (int64_t)(now_unix_s / 31556952);
@@ -123,6 +123,8 @@ static bool take_rfc850(struct bytes *rest, struct date *d, uint64_t now_unix_s)
 	d->year = this_year - this_year % 100 + year;
 	if (d->year > this_year + 50)
 		d->year -= 100;
+	else if (d->year <= this_year - 50)
+		d->year += 100;
 	return true;
 }
 
