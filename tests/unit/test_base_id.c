@@ -168,7 +168,7 @@ Test(id, looks_random_in_every_bit)
 		for (int bit = 0; bit < 8; bit++)
 			cr_assert(abs(set[k][bit] - MANY / 2) < MANY / 20, "byte %d bit %d: %d", k,
 				  bit, set[k][bit]);
-	cr_assert_float_eq((double)changed / MANY, 96, 1);
+	cr_assert(changed > MANY * 95 && changed < MANY * 97, "%d", changed);
 }
 
 struct from_child {
@@ -214,8 +214,8 @@ Test(id, lets_a_child_know_its_parents_ids_and_make_its_own)
 	cr_assert(two.knows_parent && two.knows_own);
 	cr_assert(!two.knows_later, "a sibling's id is not one of ours");
 	cr_assert(!id_is_own_server(one.span), "a child's id is not its parent's");
-	cr_assert_arr_neq(one.span, two.span, 8);
-	cr_assert_arr_neq(one.trace, two.trace, 16);
+	cr_assert(memcmp(one.span, two.span, 8) != 0);
+	cr_assert(memcmp(one.trace, two.trace, 16) != 0);
 }
 
 Test(id, remembers_sixteen_forebears)
@@ -281,7 +281,7 @@ Test(id, writes_uuids_of_version_4)
 	for (int i = 0; i < 1000; i++) {
 		id_new_uuid(one);
 		id_new_uuid(two);
-		cr_assert_str_neq(one, two);
+		cr_assert(strcmp(one, two) != 0);
 		cr_assert_eq(strlen(one), 36);
 		cr_assert_eq(strspn(one, "0123456789abcdef-"), 36);
 		cr_assert(one[8] == '-' && one[13] == '-' && one[18] == '-' && one[23] == '-');

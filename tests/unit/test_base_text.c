@@ -26,9 +26,9 @@ static void __attribute__((format(printf, 1, 2))) same_as_printf(const char *for
 		va_copy(copy, again);
 		text_vformat(&t, format, copy);
 		va_end(copy);
-		cr_expect_eq(t.cut, size < (size_t)n, "%s at %zu", format, size);
-		cr_expect_eq(t.n, size < (size_t)n ? size : (size_t)n, "%s at %zu", format, size);
-		cr_expect(memcmp(t.p, expected, t.n) == 0, "%s at %zu: %.*s, not %s", format, size,
+		cr_assert_eq(t.cut, size < (size_t)n, "%s at %zu", format, size);
+		cr_assert_eq(t.n, size < (size_t)n ? size : (size_t)n, "%s at %zu", format, size);
+		cr_assert(memcmp(t.p, expected, t.n) == 0, "%s at %zu: %.*s, not %s", format, size,
 			  (int)t.n, t.p, expected);
 		guard_free(room);
 	}
