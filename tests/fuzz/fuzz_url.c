@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Targets, hosts, forwarding headers, globs and routes; the text may have too little room. */
 #include <stdlib.h>
+#include "shim/wire/address.h"
 #include "shim/wire/route_text.h"
 #include "shim/wire/url.h"
 
@@ -66,7 +67,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes in = { (const char *)data, size };
 	size_t room = size ? (size_t)data[size - 1] * 2 : 0;
+	uint8_t address[ADDRESS_LEN];
 
+	address_parse(address, in);
 	target(in, false, room);
 	target(in, true, room);
 	forwarding(in);
