@@ -125,6 +125,16 @@ gone:
 	return NULL;
 }
 
+struct conn *conn_glance(int fd, uint32_t *generation)
+{
+	struct conn *c = at(fd);
+
+	if (!c)
+		return NULL;
+	*generation = atomic_load_explicit(&c->generation, memory_order_acquire);
+	return at(fd) == c ? c : NULL;
+}
+
 struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation)
 {
 	struct conn *now = conn_acquire(fd);

@@ -77,6 +77,10 @@ struct conn *conn_acquire(int fd);
 struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation);
 void conn_release(struct conn *c);
 
+/* The connection behind fd without its lock, to be remembered over a call: conn_reacquire() tells
+ * whether it still is. NULL: not tracked. */
+struct conn *conn_glance(int fd, uint32_t *generation);
+
 /* One descriptor less (acquired before, released by this); the last one ends the connection. */
 void conn_unref(struct conn *c);
 

@@ -115,6 +115,10 @@ void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int c
 				 .call = (uint8_t)call,
 				 .program = (struct iovec *)(uintptr_t)iov,
 				 .program_count = count };
+	if (!inbound_inserts()) {
+		r->conn = conn_glance(fd, &r->generation);
+		return;
+	}
 	c = conn_acquire(fd);
 	if (!c)
 		return;

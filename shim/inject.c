@@ -16,8 +16,10 @@
 #include "base/counters.h"
 #include "base/host_errno.h"
 #include "base/raw.h"
+#include "base/thread.h"
 #include "shim/block.h"
 #include "shim/link.h"
+#include "shim/process_state.h"
 #include "shim/propagate.h"
 #include "shim/request.h"
 #include "shim/stream.h"
@@ -213,6 +215,15 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 	for (int i = 0; i < count; i++)
 		w->program_bytes += iov[i].iov_len;
 	w->offered = w->program_bytes;
+	/* The usual case of a server: there is nothing to look for, only the mark to set. */
+	c = conn_glance(fd, &w->generation);
+	if (c && !atomic_load_explicit(&c->head_out, memory_order_acquire) &&
+	    !(flags & (MSG_OOB | MSG_ZEROCOPY)) && !thread_state.vfork_child &&
+	    !process_is_vm_child() &&
+	    !atomic_exchange_explicit(&c->writing, 1, memory_order_relaxed)) {
+		w->conn = c;
+		return;
+	}
 	c = conn_acquire(fd);
 	if (!c)
 		return;

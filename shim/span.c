@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "exporter/exporter.h"
+#include "shim/block.h"
 #include "shim/link.h"
 #include "shim/request.h"
 #include "shim/route.h"
@@ -11,7 +12,7 @@
 #include "shim/wire/url.h"
 
 #define NAME_MAX_BYTES 256
-#define URL_MAX_BYTES  2600 /* cut behind it: what stays on the stack of a program's thread */
+#define URL_ROOM       768 /* on the stack of a program's thread; longer ones take a block */
 
 struct view {
 	struct conn *c;
@@ -111,6 +112,18 @@ static void put_name(struct view *v)
 	record_put(v->r, RECORD_NAME, text_bytes(&name));
 }
 
+/* Redaction makes values longer, by REDACTED at most each: twice the target and a host is enough
+ * for all but hostile ones, which are cut. The block, to be put back, or NULL. */
+static char *url_block(const struct view *v, struct text *t)
+{
+	size_t need = 2 * v->e->target.n + v->host.n + 64, size;
+	char *block = need > URL_ROOM ? block_get(need, &size) : NULL;
+
+	if (block)
+		*t = (struct text){ .p = block, .size = size };
+	return block;
+}
+
 /* ---- server ---- */
 
 static void put_server(struct view *v)
@@ -119,8 +132,9 @@ static void put_server(struct view *v)
 	struct bytes scheme = e->forwarded_proto.n ? e->forwarded_proto
 			      : v->target.scheme.n ? v->target.scheme
 						   : BYTES("http");
-	char room[URL_MAX_BYTES];
+	char room[URL_ROOM];
 	struct text query = TEXT_ON(room);
+	char *block = url_block(v, &query);
 	struct bytes route = route_find(v->target.path);
 
 	put(v, ATTRIBUTE_URL_PATH, v->target.path);
@@ -144,14 +158,16 @@ static void put_server(struct view *v)
 		put(v, ATTRIBUTE_OLD_HTTP_SCHEME, scheme);
 		put_if(v, ATTRIBUTE_OLD_HTTP_HOST, e->host);
 	}
+	block_put(block);
 }
 
 /* ---- client ---- */
 
 static void put_client(struct view *v)
 {
-	char room[URL_MAX_BYTES];
+	char room[URL_ROOM];
 	struct text url = TEXT_ON(room);
+	char *block = url_block(v, &url);
 	struct bytes scheme = v->target.scheme.n ? v->target.scheme : BYTES("http");
 	uint16_t standard = bytes_equal(scheme, BYTES("https")) ? 443 : 80;
 	bool named = v->host.n != 0;
@@ -171,6 +187,7 @@ static void put_client(struct view *v)
 		put_if(v, ATTRIBUTE_OLD_NET_PEER_NAME, v->host);
 		record_put_int(v->r, ATTRIBUTE_OLD_NET_PEER_PORT, v->port ? v->port : standard);
 	}
+	block_put(block);
 }
 
 static void put_old_names(struct view *v)
