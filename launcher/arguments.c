@@ -63,7 +63,7 @@ const char *closest_name(const char *word, const char *const *names, size_t stri
 	return best;
 }
 
-void usage_error(const char *format, ...)
+void complain(const char *format, ...)
 {
 	va_list args;
 

@@ -23,7 +23,7 @@ struct string_pool {
 void *must_have(void *memory)
 {
 	if (!memory) {
-		usage_error("out of memory");
+		complain("out of memory");
 		exit(EXIT_USAGE);
 	}
 	return memory;
