@@ -63,7 +63,7 @@ const char *closest_name(const char *word, const char *const *names, size_t stri
 	return best;
 }
 
-void complain(const char *format, ...)
+void complain_usage(const char *format, ...)
 {
 	va_list args;
 

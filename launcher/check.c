@@ -115,7 +115,7 @@ static int check_file(struct check *check)
 	if (!err)
 		err = judge(check, &verdict);
 	if (err) {
-		complain("%s: %s", check->path, strerror(-err));
+		complain_usage("%s: %s", check->path, strerror(-err));
 		return EXIT_USAGE;
 	}
 	print_verdict(check, &verdict);

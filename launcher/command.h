@@ -55,7 +55,7 @@ int usage_error(const struct verb *verb, const char *format, ...)
 void verb_help(const struct verb *verb);
 
 /* "tagalong: ..." on stderr. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void complain_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The one of names[] (ends with NULL, stride bytes apart) that `word` was probably meant to be,
  * or NULL. */

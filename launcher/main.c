@@ -78,9 +78,10 @@ static int unknown_verb(const char *name)
 		names[i] = verbs[i]->name;
 	meant = closest_name(name, names, sizeof(names[0]));
 	if (meant)
-		complain("unknown verb '%s': did you mean '%s'?", name, meant);
+		complain_usage("unknown verb '%s': did you mean '%s'?", name, meant);
 	else
-		complain("unknown verb '%s'; `tagalong run -- %s` runs a program", name, name);
+		complain_usage("unknown verb '%s'; `tagalong run -- %s` runs a program", name,
+			       name);
 	fputs("`tagalong --help` lists the verbs.\n", stderr);
 	return EXIT_USAGE;
 }

@@ -36,8 +36,9 @@ static int start(char **command)
 
 	execvp(command[0], command);
 	err = errno;
-	complain("%s: %s", command[0],
-		 err == ENOENT && !strchr(command[0], '/') ? "command not found" : strerror(err));
+	complain_usage("%s: %s", command[0],
+		       err == ENOENT && !strchr(command[0], '/') ? "command not found"
+								 : strerror(err));
 	return err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_START;
 }
 
@@ -60,7 +61,7 @@ static int run_main(int argc, char **argv)
 		return usage_error(&verb_run, "which program?");
 	library_find(&library);
 	if (library.problem[0]) {
-		complain("%s", library.problem);
+		complain_usage("%s", library.problem);
 		return EXIT_OURS;
 	}
 	if (!quiet) {

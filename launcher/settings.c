@@ -23,7 +23,7 @@ static int set_file(const struct verb *verb, const char *path)
 		return 0;
 	}
 	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&whole, "%s/%s", cwd, path) < 0) {
-		complain("--file %s: %s", path, strerror(errno));
+		complain_usage("--file %s: %s", path, strerror(errno));
 		return verb->usage_status;
 	}
 	setenv("TAGALONG_TRACES_FILE", whole, 1);

@@ -23,7 +23,7 @@ struct string_pool {
 void *must_have(void *memory)
 {
 	if (!memory) {
-		complain("out of memory");
+		complain_usage("out of memory");
 		exit(EXIT_USAGE);
 	}
 	return memory;

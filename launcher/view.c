@@ -123,7 +123,7 @@ static bool has_settled(const struct view *view, const struct trace *trace)
 static void report_damage(void *arg, unsigned long line, const char *what)
 {
 	(void)arg;
-	complain("line %lu skipped: %s", line, what);
+	complain_usage("line %lu skipped: %s", line, what);
 }
 
 /* Waits for a pipe; files have to be looked at again and again. */
@@ -169,18 +169,18 @@ static int view_file(struct view *view)
 	if (!err)
 		err = view->follow ? follow(view) : trace_file_read_all(&view->file);
 	if (err) {
-		complain("%s: %s", view->path, strerror(-err));
+		complain_usage("%s: %s", view->path, strerror(-err));
 		return EXIT_USAGE;
 	}
 	if (trace_file_finish(&view->file))
-		complain("the last line is torn (still being written?): left out");
+		complain_usage("the last line is torn (still being written?): left out");
 	draw_all(view, NULL);
 	trace_file_close(&view->file);
 	if (!view->drawn && view->store.trace_count)
-		complain("no trace of the %u in %s is what you ask for", view->store.trace_count,
-			 view->path);
+		complain_usage("no trace of the %u in %s is what you ask for",
+			       view->store.trace_count, view->path);
 	else if (!view->drawn)
-		complain("%s holds no spans", view->path);
+		complain_usage("%s holds no spans", view->path);
 	trace_store_free(&view->store);
 	return view->drawn ? EXIT_SUCCESS : EXIT_FAILURE;
 }
