@@ -10,7 +10,8 @@
 #include "base/raw.h"
 #include "base/text.h"
 
-#define LINE_MAX_LEN 3072
+#define LINE_MAX_LEN 1024 /* small: it lies on the stack of whatever thread warns */
+#define STATS_MAX    3072
 #define STANDARD_ERR 2
 #define SIGPIPE_BIT  (1ull << (SIGPIPE - 1))
 
@@ -102,13 +103,13 @@ static struct bytes finish_line(struct text *t)
 	for (size_t i = 0; i < t->n; i++)
 		if ((unsigned char)t->p[i] < ' ' || t->p[i] == 0x7f)
 			t->p[i] = '?';
-	t->p[t->n] = '\n'; /* the byte past size was kept for it */
+	t->p[t->n] = '\n'; /* the byte past size was kept */
 	return (struct bytes){ t->p, t->n + 1 };
 }
 
-static struct bytes format_line(char *line, const char *label, const char *format, va_list args)
+static struct bytes format_line(struct text t, const char *label, const char *format, va_list args)
 {
-	struct text t = { .p = line, .size = LINE_MAX_LEN - 1 };
+	t.size--; /* for the line end */
 
 	text_format(&t, "tagalong[%d]: %s", raw_getpid(), label);
 	text_vformat(&t, format, args);
@@ -122,13 +123,14 @@ static void log_line(const char *label, const char *format, va_list args)
 
 	if (to_stderr) {
 		if (is_first_stderr())
-			write_quietly(STANDARD_ERR, format_line(line, label, format, args));
+			write_quietly(STANDARD_ERR,
+				      format_line(TEXT_ON(line), label, format, args));
 		return;
 	}
 	fd = own_fd_get(OWN_FD_LOG);
 	if (fd < 0)
 		return;
-	write_quietly(fd, format_line(line, label, format, args));
+	write_quietly(fd, format_line(TEXT_ON(line), label, format, args));
 	own_fd_put(OWN_FD_LOG);
 }
 
@@ -152,16 +154,16 @@ LOG_FUNCTION(log_debug, LOG_DEBUG, "debug: ")
 
 void log_print(const char *format, ...)
 {
-	char line[LINE_MAX_LEN];
+	char line[STATS_MAX];
 	int fd = own_fd_get(OWN_FD_LOG);
 	va_list args;
 
 	remember_stderr(); /* log_init() did, unless it never ran */
 	va_start(args, format);
 	if (fd >= 0)
-		write_quietly(fd, format_line(line, "", format, args));
+		write_quietly(fd, format_line(TEXT_ON(line), "", format, args));
 	else if (is_first_stderr())
-		write_quietly(STANDARD_ERR, format_line(line, "", format, args));
+		write_quietly(STANDARD_ERR, format_line(TEXT_ON(line), "", format, args));
 	va_end(args);
 	if (fd >= 0)
 		own_fd_put(OWN_FD_LOG);

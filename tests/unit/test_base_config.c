@@ -248,7 +248,6 @@ Test(config, reads_ratios_to_the_last_digit)
 		"0.01e2",
 		"00000000000000000000000.5",
 		"0.333333333333333",
-		"1e-300",
 		"0e999999999999",
 		"100000000000000000000e-21",
 		"1e-9",
@@ -405,6 +404,8 @@ Test(config, refuses_text_past_64_kib_in_all)
 	expect_warning("TAGALONG_ROUTES", "vvv...", "64 KiB");
 	cr_assert_str_eq(config.routes, "");
 	cr_assert_str_eq(config.service_name, "shop");
+	free(most);
+	free(more);
 }
 
 Test(config, survives_a_megabyte_and_every_byte_in_each_variable)

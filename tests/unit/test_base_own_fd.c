@@ -65,14 +65,17 @@ Test(own_fd, finds_a_number_under_any_limit)
 
 Test(own_fd, closes_what_it_cannot_keep)
 {
-	struct rlimit limit = { 0, 0 };
+	struct rlimit limit, before;
 	int fd = new_fd();
 
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = (struct rlimit){ 0, before.rlim_max };
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	cr_assert_lt(own_fd_adopt(OWN_FD_TRACES, fd), 0);
 	cr_assert(!is_open(fd));
 	cr_assert_eq(own_fd_get(OWN_FD_TRACES), -1);
 	cr_assert_eq(own_fd_adopt(OWN_FD_TRACES, 12345), -EBADF);
+	setrlimit(RLIMIT_NOFILE, &before);
 }
 
 Test(own_fd, closes_what_the_slot_held_before)

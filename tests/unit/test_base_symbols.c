@@ -69,11 +69,11 @@ Test(symbols, finds_nothing_that_is_not_there)
 
 Test(symbols, does_not_search_the_object_it_is_told_is_ours)
 {
-	void *libc_read = symbols_find("read", NULL);
+	void *in_libc = symbols_find("gnu_get_libc_version", NULL);
 
-	cr_assert_not_null(libc_read);
-	cr_assert_null(symbols_find("getaddrinfo", libc_read));
-	cr_assert_neq(symbols_find("read", libc_read), libc_read);
+	cr_assert_not_null(in_libc);
+	cr_assert_null(symbols_find("gnu_get_libc_version", in_libc));
+	cr_assert_null(symbols_find("getaddrinfo", in_libc));
 }
 
 Test(symbols, leaves_errno_alone)
