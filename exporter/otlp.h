@@ -12,8 +12,8 @@ struct arena;
 
 /* The request for n records (n > 0) that passed record_check(); *out lies in the arena. Limits on
  * attributes, links and value lengths are those of `config`. 0 or -ENOMEM (*out untouched). */
-int otlp_encode(struct arena *a, const struct resource *r,
-		const struct record_head *const *records, size_t n, struct bytes *out);
+int otlp_encode(struct arena *a, const struct resource *r, const struct record_head *const *records,
+		size_t n, struct bytes *out);
 
 /* Reads an ExportTraceServiceResponse from a hostile body. 0: *rejected spans were refused (0 on
  * success; never negative) and *message, a view into body, says why (empty: nothing to say).
