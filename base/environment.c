@@ -5,9 +5,10 @@
 #include "base/bytes.h"
 #include "base/raw.h"
 
-#define ARGC_MAX    (1 << 22)
-#define ENVIRON_MAX (4u << 20) /* bytes read from /proc: twice what the kernel allows by default \
-				*/
+#define ARGC_MAX (1 << 22)
+#define ENVIRON_MAX                                                                  \
+	(4u << 20) /* bytes read from /proc: twice what the kernel allows by default \
+		    */
 
 /* libc's, under both names it goes by; NULL when there is no libc. */
 extern char **__environ __attribute__((weak));

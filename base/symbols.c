@@ -51,18 +51,18 @@ static bool image_read(struct image *m)
 		if (m->phdr[i].p_type == PT_DYNAMIC)
 			d = (const void *)(m->base + m->phdr[i].p_vaddr);
 	for (; d && d->d_tag != DT_NULL; d++) {
-		const void *p = image_pointer(m, d->d_un.d_ptr);
+		uintptr_t value = d->d_un.d_ptr;
 
 		if (d->d_tag == DT_SYMTAB)
-			m->symbols = p;
+			m->symbols = image_pointer(m, value);
 		else if (d->d_tag == DT_STRTAB)
-			m->strings = p;
+			m->strings = image_pointer(m, value);
 		else if (d->d_tag == DT_HASH)
-			m->hash = p;
+			m->hash = image_pointer(m, value);
 		else if (d->d_tag == DT_GNU_HASH)
-			m->gnu_hash = p;
+			m->gnu_hash = image_pointer(m, value);
 		else if (d->d_tag == DT_VERSYM)
-			m->versions = p;
+			m->versions = image_pointer(m, value);
 	}
 	return m->symbols && m->strings && (m->gnu_hash || m->hash);
 }
@@ -84,16 +84,23 @@ static bool matches(const struct image *m, uint32_t index, const char *name)
 }
 
 /* The table of DT_GNU_HASH: { buckets, first symbol, bloom words, bloom shift }, the bloom filter,
- * the buckets, then one hash per symbol whose lowest bit ends a chain. */
+ * (of 64-bit words) the buckets, then one hash per symbol whose lowest bit ends a chain. */
 static uint32_t find_gnu(const struct image *m, const char *name)
 {
-	uint32_t buckets = m->gnu_hash[0], first = m->gnu_hash[1], bloom = m->gnu_hash[2];
-	const uint32_t *bucket = m->gnu_hash + 4 + bloom * (sizeof(ElfW(Addr)) / 4);
+	uint32_t buckets = m->gnu_hash[0], first = m->gnu_hash[1], words = m->gnu_hash[2];
+	const uint64_t *bloom = (const void *)(m->gnu_hash + 4);
+	const uint32_t *bucket = m->gnu_hash + 4 + words * 2;
 	const uint32_t *chain = bucket + buckets;
 	uint32_t h = 5381, i;
 
 	for (const char *c = name; *c; c++)
 		h = h * 33 + (unsigned char)*c;
+	if (words) { /* most objects say here that they do not have it */
+		uint64_t word = bloom[h / 64 % words];
+
+		if (!(word >> h % 64 & word >> (h >> m->gnu_hash[3]) % 64 & 1))
+			return 0;
+	}
 	i = buckets ? bucket[h % buckets] : 0;
 	if (i < first)
 		return 0;
