@@ -217,3 +217,14 @@ Test(own_fd, forgets_without_closing)
 	cr_assert(!own_fd_contains(high));
 	cr_assert_eq(own_fd_get(OWN_FD_EXPORT), -1);
 }
+
+Test(own_fd, disowns_a_number_that_became_somebody_elses)
+{
+	int high = own_fd_adopt(OWN_FD_EXPORT, new_fd());
+
+	own_fd_disown(OWN_FD_EXPORT);
+	cr_assert(is_open(high));
+	cr_assert_eq(own_fd_next(0, ~0u), -1);
+	own_fd_disown(OWN_FD_EXPORT);
+	cr_assert_eq(own_fd_next(0, ~0u), -1);
+}
