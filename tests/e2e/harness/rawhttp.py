@@ -36,8 +36,8 @@ class RawClient:
         self.s.settimeout(timeout)
         self.s.connect((host, port))
         self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buf = b""
-        self.raw = b""
+        self.buf = bytearray()
+        self.raw = bytearray()
 
     def __enter__(self):
         return self
@@ -52,36 +52,35 @@ class RawClient:
         self.s.sendall(data)
 
     def _more(self):
-        data = self.s.recv(65536)
+        data = self.s.recv(1 << 18)
         self.buf += data
         return bool(data)
 
-    def _until(self, mark):
-        while mark not in self.buf:
-            if not self._more():
-                raise EOFError(f"closed after {self.buf[:200]!r}")
-        at = self.buf.index(mark) + len(mark)
-        out, self.buf = self.buf[:at], self.buf[at:]
+    def _take(self, n):
+        out = bytes(self.buf[:n])
+        del self.buf[:n]
         self.raw += out
         return out
+
+    def _until(self, mark):
+        while (at := self.buf.find(mark)) < 0:
+            if not self._more():
+                raise EOFError(f"closed after {bytes(self.buf[:200])!r}")
+        return self._take(at + len(mark))
 
     def _exactly(self, n):
         while len(self.buf) < n:
             if not self._more():
                 raise EOFError(f"closed {n - len(self.buf)} bytes early")
-        out, self.buf = self.buf[:n], self.buf[n:]
-        self.raw += out
-        return out
+        return self._take(n)
 
     def _to_end(self):
         while self._more():
             pass
-        out, self.buf = self.buf, b""
-        self.raw += out
-        return out
+        return self._take(len(self.buf))
 
     def read_response(self, method="GET"):
-        self.raw = b""
+        self.raw = bytearray()
         interim = []
         while True:
             head = self._until(b"\r\n\r\n")
@@ -98,7 +97,7 @@ class RawClient:
             body = self._exactly(int(r.header("Content-Length")))
         else:
             body = self._to_end()
-        r.body, r.raw = body, self.raw
+        r.body, r.raw = body, bytes(self.raw)
         return r
 
     def _chunked(self):

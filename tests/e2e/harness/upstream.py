@@ -126,14 +126,14 @@ class Upstream:
 
     @staticmethod
     async def _chunked(reader):
-        body = b""
+        parts = []
         while True:
             size = int((await reader.readline()).split(b";")[0], 16)
             if not size:
                 while await reader.readline() not in (b"\r\n", b"\n"):
                     pass
-                return body
-            body += await reader.readexactly(size)
+                return b"".join(parts)
+            parts.append(await reader.readexactly(size))
             await reader.readexactly(2)
 
     def close(self):
