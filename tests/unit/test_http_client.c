@@ -33,6 +33,7 @@ static struct http_client client;
 static struct http_reply reply;
 static _Atomic uint32_t stop;
 static char seen[1 << 16]; /* the last request's head */
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic size_t body_seen;
 
 static void *serve(void *arg)
@@ -99,20 +100,21 @@ static int post(struct bytes body, uint64_t timeout_ns)
 /* Reads one request: its head into seen[], its body counted. False at the end of the stream. */
 static bool read_request(int fd)
 {
+	static char head[sizeof(seen)];
 	size_t n = 0, length, have;
 	char *end = NULL;
 
 	while (!end) {
-		ssize_t got = read(fd, seen + n, sizeof(seen) - 1 - n);
+		ssize_t got = read(fd, head + n, sizeof(head) - 1 - n);
 
 		if (got <= 0)
 			return false;
 		n += (size_t)got;
-		seen[n] = '\0';
-		end = strstr(seen, "\r\n\r\n");
+		head[n] = '\0';
+		end = strstr(head, "\r\n\r\n");
 	}
-	length = strtoul(strstr(seen, "Content-Length: ") + 16, NULL, 10);
-	have = n - (size_t)(end + 4 - seen);
+	length = strtoul(strstr(head, "Content-Length: ") + 16, NULL, 10);
+	have = n - (size_t)(end + 4 - head);
 	while (have < length) {
 		static char sink[65536];
 		ssize_t got = read(fd, sink, sizeof(sink));
@@ -122,6 +124,9 @@ static bool read_request(int fd)
 		have += (size_t)got;
 	}
 	body_seen = have;
+	pthread_mutex_lock(&seen_lock);
+	memcpy(seen, head, n + 1);
+	pthread_mutex_unlock(&seen_lock);
 	return true;
 }
 
@@ -189,8 +194,10 @@ Test(http, keeps_the_connection)
 		cr_expect_eq(reply.status, 200);
 		cr_expect(bytes_equal(reply.body, BYTES("ok")));
 		cr_expect_eq(body_seen, 5);
+		pthread_mutex_lock(&seen_lock);
 		cr_expect_str_eq(seen, "POST /v1/traces HTTP/1.1\r\nHost: x\r\n"
 				       "Content-Length: 5\r\n\r\n12345");
+		pthread_mutex_unlock(&seen_lock);
 	}
 	cr_expect_eq(server.accepted, 1);
 	finish();
