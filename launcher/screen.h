@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define SCREEN_WIDTH_MIN 40
+#define SCREEN_WIDTH_MIN 44 /* a trace id has to fit */
 #define SCREEN_WIDTH_MAX 400
 
 enum colour {

@@ -192,7 +192,7 @@ static void put_title(const struct screen *screen, const struct trace_tree *tree
 	fprintf(screen->out, "%s%s", glyphs_of(screen)->rule, glyphs_of(screen)->rule);
 	screen_colour(screen, COLOUR_NONE);
 	screen_colour(screen, COLOUR_STRONG);
-	fprintf(screen->out, " trace %s ", id);
+	fprintf(screen->out, " trace %s", id);
 	screen_colour(screen, COLOUR_NONE);
 	localtime_r(&seconds, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
@@ -202,6 +202,7 @@ static void put_title(const struct screen *screen, const struct trace_tree *tree
 	if (used + strlen(text) + 2 > screen->width)
 		memmove(text + 1, text + 12, strlen(text + 12) + 1);
 	if (used + strlen(text) < screen->width) {
+		screen_pad(screen, 1);
 		for (used += (unsigned)strlen(text); used < screen->width; used++)
 			fputs(glyphs_of(screen)->rule, screen->out);
 		fputs(text, screen->out);

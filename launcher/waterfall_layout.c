@@ -8,6 +8,23 @@
 #define LABEL_MIN 16
 #define BAR_MIN   10
 
+/* Three digits: 1.23, 12.3, 123. */
+static void put_digits(char out[static DURATION_TEXT], uint64_t ns, uint64_t unit, const char *name)
+{
+	unsigned scale = 100;
+	uint64_t n = (ns * scale + unit / 2) / unit;
+
+	while (n >= 1000 && scale > 1) {
+		scale /= 10;
+		n = (ns * scale + unit / 2) / unit;
+	}
+	if (scale == 1)
+		snprintf(out, DURATION_TEXT, "%u %s", (unsigned)n, name);
+	else
+		snprintf(out, DURATION_TEXT, "%u.%0*u %s", (unsigned)n / scale,
+			 scale == 100 ? 2 : 1, (unsigned)n % scale, name);
+}
+
 void duration_format(char out[static DURATION_TEXT], uint64_t ns, bool unicode)
 {
 	static const struct {
@@ -17,8 +34,7 @@ void duration_format(char out[static DURATION_TEXT], uint64_t ns, bool unicode)
 	unsigned long whole = (unsigned long)(ns / 1000000000);
 
 	if (whole >= 6000) {
-		snprintf(out, DURATION_TEXT, "%lu h %02lu m", whole / 3600 % 100000,
-			 whole / 60 % 60);
+		snprintf(out, DURATION_TEXT, "%lu h %02lu m", whole / 3600, whole / 60 % 60);
 		return;
 	}
 	if (whole >= 100) {
@@ -26,22 +42,10 @@ void duration_format(char out[static DURATION_TEXT], uint64_t ns, bool unicode)
 		return;
 	}
 	for (size_t i = 0; i < 3; i++) {
-		const char *name = unicode ? units[i].name : units[i].ascii;
-		uint64_t hundredths = (ns * 100 + units[i].unit / 2) / units[i].unit;
-
-		/* 999.96 ms is a second when rounded. */
-		if (hundredths < (i == 0 ? 100u : 99u))
+		/* 999.96 µs is a millisecond when rounded. */
+		if (ns < units[i].unit - units[i].unit / 2000)
 			continue;
-		if (hundredths < 1000)
-			snprintf(out, DURATION_TEXT, "%u.%02u %s", (unsigned)(hundredths / 100),
-				 (unsigned)(hundredths % 100), name);
-		else if (hundredths < 9995)
-			snprintf(out, DURATION_TEXT, "%u.%u %s",
-				 (unsigned)((hundredths + 5) / 10 / 10),
-				 (unsigned)((hundredths + 5) / 10 % 10), name);
-		else
-			snprintf(out, DURATION_TEXT, "%u %s", (unsigned)((hundredths + 50) / 100),
-				 name);
+		put_digits(out, ns, units[i].unit, unicode ? units[i].name : units[i].ascii);
 		return;
 	}
 	snprintf(out, DURATION_TEXT, "%u ns", (unsigned)ns);
