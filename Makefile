@@ -53,7 +53,8 @@ obj = $(patsubst %,$(B)/$(1)/%.o,$(basename $(2)))
 LIB_OBJS  := $(call obj,so,$(BASE) $(FREE) $(EXPORTER) $(WIRE) $(SHIM) $(HOOKS)) $(B)/so/exporter/otlp.pb-c.o
 # The same shells over hooks that only forward.
 NOP_OBJS  := $(call obj,so,$(BASE) $(FREE) hooks/exports.c hooks/real.c hooks/bare.c $(wildcard hooks/*.S) $(NOP))
-CMD_OBJS  := $(call obj,cmd,$(BASE) $(EXPORTER) $(LAUNCHER)) $(B)/cmd/exporter/otlp.pb-c.o
+CMD_OBJS  := $(call obj,cmd,$(LAUNCHER))
+CMD_LIBS  := $(call obj,cmd,$(BASE) $(EXPORTER)) $(B)/cmd/exporter/otlp.pb-c.o
 # Hooks without the exported names and the constructor: a unit test calls hook_read() itself.
 UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(WIRE) $(SHIM) $(filter-out launcher/main.c,$(LAUNCHER))) \
 	$(call obj,cmd,$(filter-out hooks/exports.c hooks/start.c %.S,$(HOOKS))) \
@@ -76,15 +77,19 @@ $(B)/libtagalong-nop.so: $(NOP_OBJS) hooks/exports.map
 	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--version-script=hooks/exports.map -Wl,--hash-style=both -Wl,-z,now,-z,relro,-z,noexecstack,-z,nodelete \
 		-o $@ $(filter %.o,$^)
 
-$(B)/tagalong: $(CMD_OBJS)
+# Of base/ and exporter/ the command takes what it uses.
+$(B)/tagalong: $(CMD_OBJS) $(B)/libcommand.a
 	$(call Q,LD)$(CC) $(LDFLAGS) -o $@ $^ -lprotobuf-c -ljansson
+$(B)/libcommand.a: $(CMD_LIBS)
+	@rm -f $@
+	$(call Q,AR)ar rcs $@ $^
 
 $(B)/exporter/otlp.pb-c.c: exporter/otlp.proto
 	@mkdir -p $(@D)
 	$(call Q,PROTO)protoc-c --proto_path=exporter --c_out=$(@D) $<
 
 # Whatever includes the generated header waits for it.
-$(LIB_OBJS) $(CMD_OBJS) $(UNIT_LIBS): | $(PROTO)
+$(LIB_OBJS) $(CMD_OBJS) $(CMD_LIBS) $(UNIT_LIBS): | $(PROTO)
 
 $(B)/so/base/freestanding/mem.o: LIBFLAGS += -fno-builtin
 $(B)/so/%.o: %.c

@@ -114,7 +114,7 @@ static void report_library(struct findings *f, const struct library *library)
 static int conclude(const struct findings *f, char *const *command, const struct screen *screen)
 {
 	const char *what = command ? command[0] : "A program";
-	char text[2048];
+	char text[2048], clean[FIT_ROOM(2048)];
 
 	fputc('\n', screen->out);
 	screen_colour(screen, f->problems ? COLOUR_ERROR : COLOUR_OK);
@@ -126,7 +126,8 @@ static int conclude(const struct findings *f, char *const *command, const struct
 	else
 		snprintf(text, sizeof(text), "%.200s will be traced.%s", what,
 			 f->warnings ? " See the warnings above." : "");
-	screen_wrap(screen, 0, text);
+	text_fit(clean, sizeof(clean), text, sizeof(text), screen->unicode);
+	screen_wrap(screen, 0, clean);
 	screen_colour(screen, COLOUR_NONE);
 	return f->problems ? EXIT_FAILURE : EXIT_SUCCESS;
 }

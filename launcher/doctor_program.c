@@ -138,7 +138,8 @@ static void examine_env_argument(struct findings *f, char *argument, unsigned de
 		return;
 	}
 	rest += strncmp(argument, "-S", 2) == 0 ? 2 : 14;
-	for (char *word; n < ENV_WORDS_MAX && (word = strsep(&rest, " \t="));)
+	rest += *rest == '=';
+	for (char *word; n < ENV_WORDS_MAX && (word = strsep(&rest, " \t"));)
 		if (*word)
 			words[n++] = word;
 	examine_env(f, words, depth);

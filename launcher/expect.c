@@ -4,6 +4,12 @@
 #include <string.h>
 #include "launcher/expect.h"
 
+void expectation_free(struct expectation *e)
+{
+	while (e->count)
+		free(e->steps[--e->count]);
+}
+
 const char *expectation_parse(struct expectation *e, const char *text)
 {
 	*e = (struct expectation){ .text = text };
@@ -15,21 +21,15 @@ const char *expectation_parse(struct expectation *e, const char *text)
 		n = text < rest ? (size_t)(rest - text) : 0;
 		while (n && (text[n - 1] == ' ' || text[n - 1] == '\t'))
 			n--;
-		if (!n)
-			return "a service name is missing";
-		if (e->count == EXPECT_STEPS_MAX)
-			return "it has too many steps";
+		if (!n || e->count == EXPECT_STEPS_MAX) {
+			expectation_free(e);
+			return n ? "it has too many steps" : "a service name is missing";
+		}
 		e->steps[e->count++] = must_have(strndup(text, n));
 		if (!*rest)
 			return NULL;
 		text = rest + 1;
 	}
-}
-
-void expectation_free(struct expectation *e)
-{
-	while (e->count)
-		free(e->steps[--e->count]);
 }
 
 static bool step_is(const struct expectation *e, unsigned step, const char *service)

@@ -18,7 +18,12 @@ static void set_up(void)
 	add_span(&store, 6, 5, "prices", KIND_SERVER, 41, 20);
 }
 
-TestSuite(expectation, .init = set_up);
+static void tear_down(void)
+{
+	trace_store_free(&store);
+}
+
+TestSuite(expectation, .init = set_up, .fini = tear_down);
 
 static unsigned steps_held(const char *text)
 {
@@ -44,6 +49,7 @@ Test(expectation, splits_at_arrows_and_trims)
 	cr_assert_str_eq(e.steps[0], "nginx");
 	cr_assert_str_eq(e.steps[1], "my api");
 	cr_assert_str_eq(e.steps[2], "users");
+	expectation_free(&e);
 }
 
 Test(expectation, refuses_missing_names)
@@ -63,6 +69,7 @@ Test(expectation, refuses_more_steps_than_it_has_bits_for)
 	for (int i = 1; i < EXPECT_STEPS_MAX; i++)
 		strcat(text, ">a");
 	cr_assert_null(expectation_parse(&e, text));
+	expectation_free(&e);
 	strcat(text, ">a");
 	cr_assert_not_null(expectation_parse(&e, text));
 }

@@ -131,7 +131,7 @@ Test(screen, takes_its_width_from_columns)
 	cr_assert_eq(screen.width, SCREEN_WIDTH_MAX);
 }
 
-static char *wrapped(unsigned width, unsigned indent, const char *text)
+static void assert_wraps(unsigned width, unsigned indent, const char *text, const char *want)
 {
 	char *out = NULL;
 	size_t n;
@@ -139,21 +139,20 @@ static char *wrapped(unsigned width, unsigned indent, const char *text)
 
 	screen_wrap(&screen, indent, text);
 	fclose(screen.out);
-	return out;
+	cr_assert_str_eq(out, want, "%s", out);
+	free(out);
 }
 
 Test(screen, wraps_at_words)
 {
-	cr_assert_str_eq(wrapped(44, 2, "one two three four five six seven eight nine"),
-			 "  one two three four five six seven eight\n  nine\n");
-	cr_assert_str_eq(wrapped(40, 0,
-				 "short\n\n  kept as it is, however long it may be for this\n"),
-			 "short\n\n  kept as it is, however long it may be for this\n");
+	assert_wraps(44, 2, "one two three four five six seven eight nine",
+		     "  one two three four five six seven eight\n  nine\n");
+	assert_wraps(40, 0, "short\n\n  kept as it is, however long it may be for this\n",
+		     "short\n\n  kept as it is, however long it may be for this\n");
 }
 
 Test(screen, leaves_long_words_whole)
 {
-	cr_assert_str_eq(wrapped(40, 0,
-				 "see /a/very/long/path/that/does/not/fit/into/a/line/at/all ok"),
-			 "see\n/a/very/long/path/that/does/not/fit/into/a/line/at/all\nok\n");
+	assert_wraps(40, 0, "see /a/very/long/path/that/does/not/fit/into/a/line/at/all ok",
+		     "see\n/a/very/long/path/that/does/not/fit/into/a/line/at/all\nok\n");
 }

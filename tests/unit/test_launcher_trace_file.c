@@ -29,7 +29,12 @@ static void set_up(void)
 	trace_store_init(&store);
 }
 
-TestSuite(trace_file, .init = set_up);
+static void tear_down(void)
+{
+	trace_store_free(&store);
+}
+
+TestSuite(trace_file, .init = set_up, .fini = tear_down);
 
 Test(trace_file, reads_what_a_span_says)
 {

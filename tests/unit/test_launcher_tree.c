@@ -18,6 +18,7 @@ static void tear_down(void)
 }
 
 TestSuite(trace_tree, .init = set_up, .fini = tear_down);
+TestSuite(trace_store, .init = set_up, .fini = tear_down);
 
 static const char *built(void)
 {
@@ -128,7 +129,6 @@ Test(trace_store, gives_one_pointer_for_one_text)
 	char other[] = "nginx!";
 	const char *a, *b;
 
-	trace_store_init(&store);
 	a = trace_store_string(&store, "nginx", 5);
 	for (int i = 0; i < 5000; i++) {
 		char text[16];
@@ -144,7 +144,6 @@ Test(trace_store, gives_one_pointer_for_one_text)
 
 Test(trace_store, forgets_what_is_done_and_keeps_the_rest)
 {
-	trace_store_init(&store);
 	for (unsigned i = 0; i < 1000; i++)
 		add_span(&store, i + 1, 0, "a", KIND_SERVER, i, 1)->trace_id[0] = 0;
 	for (unsigned i = 0; i < 500; i++) {

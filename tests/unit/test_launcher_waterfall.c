@@ -14,7 +14,12 @@ static void set_up(void)
 	trace_store_init(&store);
 }
 
-TestSuite(waterfall, .init = set_up);
+static void tear_down(void)
+{
+	trace_store_free(&store);
+}
+
+TestSuite(waterfall, .init = set_up, .fini = tear_down);
 
 static void assert_duration(uint64_t ns, const char *want)
 {
@@ -93,12 +98,15 @@ static char *drawn(unsigned width)
 	return out;
 }
 
-static void assert_lines_fit(char *out, unsigned width)
+static void assert_lines_fit(unsigned width)
 {
-	for (char *line; (line = strsep(&out, "\n"));) {
+	char *out = drawn(width), *rest = out;
+
+	for (char *line; (line = strsep(&rest, "\n"));) {
 		cr_assert_leq(text_columns(line), width, "%u: %s", width, line);
 		cr_assert(*line == '\0' || line[strlen(line) - 1] != ' ', "'%s'", line);
 	}
+	free(out);
 }
 
 Test(waterfall, fits_every_width)
@@ -114,10 +122,10 @@ Test(waterfall, fits_every_width)
 		add_span(&store, i, i - 1, "deep", KIND_INTERNAL, 10 + i, 700 - i);
 	add_span(&store, 100, 99, "lost", KIND_CONSUMER, 10, 3000000000)->http_status = 200;
 	for (unsigned width = SCREEN_WIDTH_MIN; width <= SCREEN_WIDTH_MAX; width++)
-		assert_lines_fit(drawn(width), width);
+		assert_lines_fit(width);
 	screen.unicode = false;
 	for (unsigned width = SCREEN_WIDTH_MIN; width < 140; width += 7)
-		assert_lines_fit(drawn(width), width);
+		assert_lines_fit(width);
 }
 
 Test(waterfall, marks_errors_and_names_them)
