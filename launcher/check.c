@@ -121,6 +121,9 @@ static int check_file(struct check *check)
 	print_verdict(check, &verdict);
 	trace_file_close(&check->file);
 	trace_store_free(&check->store);
+	while (check->conditions.expectation_count)
+		expectation_free(
+			&check->conditions.expectations[--check->conditions.expectation_count]);
 	return verdict.holds ? EXIT_HOLDS : EXIT_DOES_NOT_HOLD;
 }
 

@@ -10,6 +10,8 @@ from harness import paths
 # Nothing of the tester's own environment may decide a test.
 CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp",
          "LC_ALL": "C.UTF-8", "TZ": "UTC", "COLUMNS": "100"}
+if "ASAN_OPTIONS" in os.environ:  # for a sanitized command
+    CLEAN["ASAN_OPTIONS"] = os.environ["ASAN_OPTIONS"]
 
 
 class Result(NamedTuple):
