@@ -7,13 +7,13 @@
 
 #include <stdarg.h>
 #include "base/own_fd.h"
+#include "base/quiet_write.h"
 #include "base/raw.h"
 #include "base/text.h"
 
 #define LINE_MAX_LEN 1024 /* small: it lies on the stack of whatever thread warns */
 #define STATS_MAX    3072
 #define STANDARD_ERR 2
-#define SIGPIPE_BIT  (1ull << (SIGPIPE - 1))
 
 static enum log_level max_level = LOG_OFF;
 static bool to_stderr;
@@ -35,7 +35,7 @@ static void remember_stderr(void)
 	first_stderr.known = true;
 }
 
-static bool is_first_stderr(void)
+bool log_stderr_is_first(void)
 {
 	struct stat st;
 
@@ -73,26 +73,14 @@ static bool takes_bytes(int fd)
 	return raw_poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) && !(p.revents & POLLERR);
 }
 
-/* Between the question and the write the last reader may go. */
-static void write_quietly(int fd, struct bytes line)
+static void write_line(int fd, struct bytes line)
 {
-	const uint64_t blocked = SIGPIPE_BIT;
-	const struct timespec at_once = { 0, 0 };
-	uint64_t before = 0, pending = 0;
 	struct stat st;
 
-	if (raw_fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+	if (raw_fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		raw_write(fd, line.p, line.n);
-		return;
-	}
-	if (!takes_bytes(fd))
-		return;
-	raw_rt_sigprocmask(SIG_BLOCK, &blocked, &before);
-	raw_rt_sigpending(&pending);
-	if (raw_write(fd, line.p, line.n) == -EPIPE && !(pending & SIGPIPE_BIT))
-		raw_rt_sigtimedwait(&blocked, &at_once);
-	if (!(before & SIGPIPE_BIT))
-		raw_rt_sigprocmask(SIG_SETMASK, &before, NULL);
+	else if (takes_bytes(fd)) /* after this answer the last reader may go */
+		quiet_write(fd, line.p, line.n);
 }
 
 /* One line whatever is in it: control characters would forge others or drive the terminal. */
@@ -122,15 +110,14 @@ static void log_line(const char *label, const char *format, va_list args)
 	int fd;
 
 	if (to_stderr) {
-		if (is_first_stderr())
-			write_quietly(STANDARD_ERR,
-				      format_line(TEXT_ON(line), label, format, args));
+		if (log_stderr_is_first())
+			write_line(STANDARD_ERR, format_line(TEXT_ON(line), label, format, args));
 		return;
 	}
 	fd = own_fd_get(OWN_FD_LOG);
 	if (fd < 0)
 		return;
-	write_quietly(fd, format_line(TEXT_ON(line), label, format, args));
+	write_line(fd, format_line(TEXT_ON(line), label, format, args));
 	own_fd_put(OWN_FD_LOG);
 }
 
@@ -161,9 +148,9 @@ void log_print(const char *format, ...)
 	remember_stderr(); /* log_init() did, unless it never ran */
 	va_start(args, format);
 	if (fd >= 0)
-		write_quietly(fd, format_line(TEXT_ON(line), "", format, args));
-	else if (is_first_stderr())
-		write_quietly(STANDARD_ERR, format_line(TEXT_ON(line), "", format, args));
+		write_line(fd, format_line(TEXT_ON(line), "", format, args));
+	else if (log_stderr_is_first())
+		write_line(STANDARD_ERR, format_line(TEXT_ON(line), "", format, args));
 	va_end(args);
 	if (fd >= 0)
 		own_fd_put(OWN_FD_LOG);

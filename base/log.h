@@ -4,10 +4,16 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* destination: NULL or "" or "off", "stderr", or a file's path (opened now, O_APPEND). */
 void log_init(const char *destination, enum log_level level);
+
+/* True while descriptor 2 is the file it was at log_init(): a program may close it and be given the
+ * number for its database. */
+bool log_stderr_is_first(void);
 
 /* "tagalong[pid]: warning: ..." and a line end. See text_format() for what the format may hold. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

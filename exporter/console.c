@@ -12,10 +12,14 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/quiet_write.h"
 #include "base/raw.h"
 #include "exporter/console_draw.h"
 
-#define BLOCK_SIZE 32768 /* a longer trace is written in several pieces */
+#define STANDARD_ERROR 2
+#define PIECE          4096  /* PIPE_BUF */
+#define BLOCK_SIZE     32768 /* a longer trace is written in several pieces */
 
 struct forest {
 	struct node *nodes, **by_start, **buckets;
@@ -24,28 +28,47 @@ struct forest {
 
 /* ---- output ---- */
 
-static int write_all(int fd, struct bytes b)
+/* Waits until fd takes PIECE bytes without blocking: 0 or a negative errno. */
+static int wait_writable(int fd, uint64_t end)
 {
-	uint64_t end = clock_monotonic_ns() + CONSOLE_WAIT_MS * 1000000ull, now;
+	uint64_t now = clock_monotonic_ns();
+	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	struct timespec left = { 0 };
+	int n;
 
-	while (b.n) {
-		ssize_t n = raw_write(fd, b.p, b.n);
-		struct pollfd wait = { .fd = fd, .events = POLLOUT };
-		struct timespec left = { 0 };
-
-		if (n > 0) {
-			b.p += n;
-			b.n -= (size_t)n;
-			continue;
-		}
-		if (n != -EAGAIN && n != -EINTR)
-			return n < 0 ? (int)n : -EIO;
-		now = clock_monotonic_ns();
-		if (now >= end)
-			return -EAGAIN;
+	if (now < end) {
 		left.tv_sec = (time_t)((end - now) / 1000000000);
 		left.tv_nsec = (long)((end - now) % 1000000000);
-		raw_ppoll(&wait, 1, &left, NULL);
+	}
+	n = raw_ppoll(&wait, 1, &left, NULL);
+	if (n == 0)
+		return -EAGAIN;
+	return n > 0 || n == -EINTR ? 0 : n;
+}
+
+/* Files at once; what may block in pieces that poll() has promised room for (pipe(7)). */
+static int write_all(int fd, struct bytes b)
+{
+	uint64_t end = clock_monotonic_ns() + CONSOLE_WAIT_MS * 1000000ull;
+	struct stat st;
+	bool regular = raw_fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+
+	while (b.n) {
+		int err = regular ? 0 : wait_writable(fd, end);
+		ssize_t n;
+
+		if (err)
+			return err;
+		n = quiet_write(fd, b.p, regular || b.n < PIECE ? b.n : PIECE);
+		if (n == -EAGAIN || n == -EINTR) {
+			if (clock_monotonic_ns() >= end)
+				return -EAGAIN;
+			continue;
+		}
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO;
+		b.p += n;
+		b.n -= (size_t)n;
 	}
 	return 0;
 }
@@ -245,6 +268,8 @@ int console_write(int fd, struct arena *a, const struct resource *r,
 	struct forest f;
 	int err = 0;
 
+	if (fd == STANDARD_ERROR && !log_stderr_is_first())
+		return -EBADF;
 	if (!d.text.p || forest_plant(&f, a, records, n) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < n && !err; i++)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/quiet_write.h"
 #include "base/raw.h"
 #include "exporter/console.h"
 #include "exporter/json.h"
@@ -84,7 +85,7 @@ static int write_line(struct sink *s, struct bytes line)
 
 		p.fd = own_fd_get(OWN_FD_TRACES);
 		if (p.fd >= 0 && file_still_ours(s, p.fd))
-			n = raw_write(p.fd, line.p, line.n);
+			n = quiet_write(p.fd, line.p, line.n);
 		if (p.fd >= 0)
 			own_fd_put(OWN_FD_TRACES);
 		if (n == -EAGAIN && clock_monotonic_ns() < deadline) {
@@ -139,7 +140,9 @@ void sink_export(struct sink *s, const struct batch *b, uint64_t deadline_ns, st
 	*o = (struct outcome){ .loss = LOSS_NONE };
 	/* The quick ones first: OTLP may take its time. */
 	if (s->to_console) {
-		console_write(STANDARD_ERROR, &s->arena, &s->resource, b->records, b->count);
+		if (console_write(STANDARD_ERROR, &s->arena, &s->resource, b->records, b->count) &&
+		    !s->to_file && !s->to_otlp)
+			o->loss = LOSS_FILE;
 		arena_reset(&s->arena);
 	}
 	if (s->to_file)

@@ -219,6 +219,8 @@ static bool open_arrays(struct builder *b, const struct record_head *head, struc
 	return b->span->attributes && b->span->links;
 }
 
+static char no_name[] = "unknown";
+
 Otlp__Span *span_message(struct scratch *s, const struct record_head *head,
 			 const struct span_limits *limits)
 {
@@ -248,5 +250,7 @@ Otlp__Span *span_message(struct scratch *s, const struct record_head *head,
 	while (record_next(head, &pos, &field))
 		if (!put_field(&b, &field))
 			return NULL;
+	if (!*span->name) /* receivers refuse a span without a name */
+		span->name = no_name;
 	return put_status(&b, head, message) ? span : NULL;
 }
