@@ -11,22 +11,6 @@
 
 #define RUN_RECEIVER "Start the receiver, or name another by --endpoint URL or --file PATH."
 
-/* The base gains v1/traces, the traces variable is used as it is (OTLP exporter specification). */
-static void endpoint_url(char out[static 2048])
-{
-	const char *base = config.otlp_endpoint;
-	size_t n;
-
-	if (*config.otlp_traces_endpoint) {
-		snprintf(out, 2048, "%s", config.otlp_traces_endpoint);
-		return;
-	}
-	if (!*base)
-		base = "http://localhost:4318";
-	n = strlen(base);
-	snprintf(out, 2048, "%s%sv1/traces", base, base[n - 1] == '/' ? "" : "/");
-}
-
 static void report_status(struct findings *f, const char *url, const struct probe *p)
 {
 	if (p->status == 401 || p->status == 403)
@@ -88,7 +72,6 @@ static void report_probe(struct findings *f, const char *url, const struct probe
 		      "%s speaks HTTP/2 only", url);
 		break;
 	case PROBE_STRANGE:
-	case PROBE_BAD_URL:
 		found(f, LEVEL_PROBLEM, "exporter", "Is it another port?", "%s does not speak HTTP",
 		      url);
 		break;
@@ -99,32 +82,37 @@ static void report_probe(struct findings *f, const char *url, const struct probe
 	}
 }
 
+static void ignore_warning(void *arg, const char *message)
+{
+	(void)arg;
+	(void)message;
+}
+
+/* What is wrong with the variables has been said by settings_read(). */
 static void examine_endpoint(struct findings *f, bool network, long timeout_ms)
 {
-	struct probe_url url;
+	static struct endpoint endpoint;
+	char url[2048];
+	struct text text = TEXT_ON(url);
 	struct probe probe;
-	char text[2048];
 
-	endpoint_url(text);
-	if (probe_url_parse(&url, text) < 0 ||
-	    (strcasecmp(url.scheme, "http") != 0 && strcasecmp(url.scheme, "https") != 0)) {
-		found(f, LEVEL_PROBLEM, "exporter", "Write http://HOST:PORT.",
-		      "the endpoint '%s' is no URL we can send to", text);
-		return;
-	}
-	if (strcasecmp(url.scheme, "https") == 0) {
+	endpoint_read(&endpoint, &config, ignore_warning, NULL);
+	endpoint_describe(&endpoint, &text);
+	text_string(&text);
+	if (endpoint.trouble) {
 		found(f, LEVEL_PROBLEM, "exporter",
 		      "Let a collector on this host take spans by http and pass them on, or use "
 		      "--file.",
-		      "%s: https cannot be sent from inside a program yet", text);
+		      "%s: %s cannot be sent from inside a program yet", url,
+		      endpoint.is_https ? "https" : "gRPC");
 		return;
 	}
 	if (!network) {
-		found(f, LEVEL_OK, "exporter", "", "spans go to %s (not tried)", text);
+		found(f, LEVEL_OK, "exporter", "", "spans go to %s (not tried)", url);
 		return;
 	}
-	probe = probe_send(&url, config.otlp_headers, timeout_ms);
-	report_probe(f, text, &probe);
+	probe = probe_send(&endpoint, timeout_ms);
+	report_probe(f, url, &probe);
 }
 
 static void examine_traces_file(struct findings *f)

@@ -8,56 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "launcher/probe.h"
 
 #define ANSWER_MAX 4096
-
-int probe_url_parse(struct probe_url *url, const char *text)
-{
-	const char *scheme_end = strstr(text, "://"), *host, *end, *port = NULL;
-	int n;
-
-	*url = (struct probe_url){ .scheme = "http" };
-	if (scheme_end) {
-		if (scheme_end == text || scheme_end - text >= (int)sizeof(url->scheme))
-			return -EINVAL;
-		snprintf(url->scheme, sizeof(url->scheme), "%.*s", (int)(scheme_end - text), text);
-		text = scheme_end + 3;
-	}
-	end = text + strcspn(text, "/?#");
-	host = memrchr(text, '@', (size_t)(end - text));
-	host = host ? host + 1 : text;
-	snprintf(url->path, sizeof(url->path), "%s%.*s", *end == '/' ? "" : "/",
-		 (int)strcspn(end, "#"), end);
-	if (*host == '[') {
-		const char *close = memchr(host, ']', (size_t)(end - host));
-
-		if (!close)
-			return -EINVAL;
-		port = close + 1 < end && close[1] == ':' ? close + 2 : NULL;
-		n = snprintf(url->host, sizeof(url->host), "%.*s", (int)(close - host - 1),
-			     host + 1);
-	} else {
-		const char *colon = memchr(host, ':', (size_t)(end - host));
-
-		port = colon ? colon + 1 : NULL;
-		n = snprintf(url->host, sizeof(url->host), "%.*s",
-			     (int)((colon ? colon : end) - host), host);
-	}
-	if (n <= 0 || n >= (int)sizeof(url->host))
-		return -EINVAL;
-	if (port && port < end)
-		n = snprintf(url->port, sizeof(url->port), "%.*s", (int)(end - port), port);
-	else
-		n = snprintf(url->port, sizeof(url->port), "%s",
-			     strcasecmp(url->scheme, "https") == 0 ? "443" : "80");
-	if (n >= (int)sizeof(url->port) || strspn(url->port, "0123456789") != strlen(url->port) ||
-	    atoi(url->port) > 65535)
-		return -EINVAL;
-	return 0;
-}
 
 static void read_header(struct probe *probe, const char *line, size_t n)
 {
@@ -99,11 +55,14 @@ void probe_read_answer(struct probe *probe, const char *answer, size_t n)
 	}
 }
 
-static int connect_any(struct probe *probe, const struct probe_url *url)
+static int connect_any(struct probe *probe, const struct endpoint *endpoint)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all;
-	int fd = -1, err = getaddrinfo(url->host, url->port, &hints, &all);
+	char port[8];
+	int fd = -1, err;
 
+	snprintf(port, sizeof(port), "%u", endpoint->port);
+	err = getaddrinfo(endpoint->host, port, &hints, &all);
 	if (err) {
 		probe->outcome = PROBE_NO_NAME;
 		snprintf(probe->text, sizeof(probe->text), "%s", gai_strerror(err));
@@ -123,61 +82,23 @@ static int connect_any(struct probe *probe, const struct probe_url *url)
 	return fd;
 }
 
-/* "k=v" with percent-encoding becomes "k: v"; what would break the request is left out. */
-static void put_header(FILE *out, char *pair)
+static bool send_request(int fd, const struct endpoint *endpoint)
 {
-	char *value = strchr(pair, '='), *to;
+	static const char rest[] = "0\r\n\r\n"; /* an empty body */
+	struct iovec parts[] = { { (void *)endpoint->head, endpoint->head_n },
+				 { (void *)rest, sizeof(rest) - 1 } };
+	struct msghdr request = { .msg_iov = parts, .msg_iovlen = 2 };
 
-	if (!value)
-		return;
-	*value++ = '\0';
-	to = value;
-	for (const char *from = value; *from; from++) {
-		unsigned byte;
-
-		if (*from == '%' && sscanf(from + 1, "%2x", &byte) == 1 && from[1] && from[2]) {
-			*to++ = (char)byte;
-			from += 2;
-		} else {
-			*to++ = *from;
-		}
-	}
-	*to = '\0';
-	pair += strspn(pair, " \t");
-	pair[strcspn(pair, " \t")] = '\0';
-	value += strspn(value, " \t");
-	if (*pair && !strpbrk(pair, "\r\n:") && !strpbrk(value, "\r\n"))
-		fprintf(out, "%s: %s\r\n", pair, value);
-}
-
-static char *make_request(const struct probe_url *url, const char *headers, size_t *n)
-{
-	char *request = NULL, *pairs = strdup(headers), *rest = pairs;
-	FILE *out = open_memstream(&request, n);
-	bool v6 = strchr(url->host, ':');
-
-	if (!out)
-		return NULL;
-	fprintf(out,
-		"POST %s HTTP/1.1\r\nHost: %s%s%s:%s\r\nContent-Type: application/x-protobuf\r\n"
-		"Content-Length: 0\r\nUser-Agent: tagalong-doctor/" TAGALONG_VERSION "\r\n"
-		"Connection: close\r\n",
-		url->path, v6 ? "[" : "", url->host, v6 ? "]" : "", url->port);
-	for (char *pair; (pair = strsep(&rest, ","));)
-		put_header(out, pair);
-	fputs("\r\n", out);
-	fclose(out);
-	free(pairs);
-	return request;
+	return sendmsg(fd, &request, MSG_NOSIGNAL) >= 0;
 }
 
 /* In the child. */
-static void ask(struct probe *probe, const struct probe_url *url, const char *headers, int report)
+static void ask(struct probe *probe, const struct endpoint *endpoint, int report)
 {
-	char answer[ANSWER_MAX], *request;
-	size_t n = 0, got = 0;
+	char answer[ANSWER_MAX];
+	size_t got = 0;
 	ssize_t more = 0;
-	int fd = connect_any(probe, url);
+	int fd = connect_any(probe, endpoint);
 
 	if (fd < 0)
 		return;
@@ -185,8 +106,7 @@ static void ask(struct probe *probe, const struct probe_url *url, const char *he
 	probe->outcome = PROBE_SILENCE;
 	if (write(report, probe, sizeof(*probe)) < 0)
 		return;
-	request = make_request(url, headers, &n);
-	if (!request || send(fd, request, n, MSG_NOSIGNAL) < 0) {
+	if (!send_request(fd, endpoint)) {
 		probe->outcome = PROBE_CLOSED;
 		return;
 	}
@@ -203,7 +123,7 @@ static void ask(struct probe *probe, const struct probe_url *url, const char *he
 		probe->outcome = PROBE_CLOSED;
 }
 
-struct probe probe_send(const struct probe_url *url, const char *headers, long timeout_ms)
+struct probe probe_send(const struct endpoint *endpoint, long timeout_ms)
 {
 	struct probe probe = { .outcome = PROBE_SILENCE }, next;
 	int pipes[2], status;
@@ -215,7 +135,7 @@ struct probe probe_send(const struct probe_url *url, const char *headers, long t
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
-		ask(&probe, url, headers, pipes[1]);
+		ask(&probe, endpoint, pipes[1]);
 		_exit(write(pipes[1], &probe, sizeof(probe)) < 0);
 	}
 	close(pipes[1]);

@@ -5,10 +5,10 @@
 #define LAUNCHER_PROBE_H
 
 #include <stddef.h>
+#include "exporter/endpoint.h"
 
 enum probe_outcome {
-	PROBE_ANSWER, /* HTTP: status and content type are known */
-	PROBE_BAD_URL,
+	PROBE_ANSWER,        /* HTTP: status and content type are known */
 	PROBE_NO_NAME,       /* text: the resolver's words */
 	PROBE_NO_CONNECTION, /* error: errno */
 	PROBE_SILENCE,       /* connected, but no answer in time */
@@ -27,16 +27,7 @@ struct probe {
 	char text[256];
 };
 
-struct probe_url {
-	char scheme[16], host[256], port[8], path[1024];
-};
-
-/* Takes a URL apart as the exporter does: without a scheme it is http, without a port 80 or 443,
- * without a path "/". 0 or -EINVAL. */
-int probe_url_parse(struct probe_url *url, const char *text);
-
-/* headers: "k=v,k2=v2", percent-encoded, sent along. */
-struct probe probe_send(const struct probe_url *url, const char *headers, long timeout_ms);
+struct probe probe_send(const struct endpoint *endpoint, long timeout_ms);
 
 /* From the first bytes of an answer: fills in outcome, status and content type. */
 void probe_read_answer(struct probe *probe, const char *answer, size_t n);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/config.h"
+#include "exporter/endpoint.h"
 #include "launcher/screen.h"
 #include "launcher/settings.h"
 
@@ -128,24 +129,46 @@ static void look_for_misspelling(const char *entry, void (*warn)(void *, const c
 	warn(arg, message);
 }
 
-/* What the small exporter inside the program cannot do. */
-static void look_at_transport(void (*warn)(void *, const char *), void *arg)
-{
-	const char *endpoint = config.otlp_traces_endpoint;
+/* Passes warnings on one behind, so that the last can still be taken back. */
+struct last_warning {
+	void (*warn)(void *arg, const char *message);
+	void *arg;
+	char text[1024]; /* "": none yet */
+};
 
-	if (config.traces_file[0] && !getenv("OTEL_TRACES_EXPORTER"))
+static void hold_warning(void *arg, const char *message)
+{
+	struct last_warning *last = arg;
+
+	if (last->text[0])
+		last->warn(last->arg, last->text);
+	snprintf(last->text, sizeof(last->text), "%s", message);
+}
+
+static bool otlp_is_used(void)
+{
+	return (config.traces_exporter & EXPORTER_OTLP) &&
+	       (!config.traces_file[0] || getenv("OTEL_TRACES_EXPORTER"));
+}
+
+/* What is wrong with the endpoint, and what the small exporter inside the program cannot do. Its
+ * own last word is to use `tagalong run`, which is no help to those who do. */
+static void look_at_endpoint(void (*warn)(void *, const char *), void *arg)
+{
+	static struct endpoint endpoint;
+	struct last_warning last = { .warn = warn, .arg = arg };
+
+	if (!otlp_is_used())
 		return;
-	if (!(config.traces_exporter & EXPORTER_OTLP))
-		return;
-	if (!*endpoint)
-		endpoint = config.otlp_endpoint;
-	if (strncasecmp(endpoint, "https:", 6) == 0)
-		warn(arg, "https cannot be sent from inside a program yet: spans are counted as "
-			  "undeliverable. Let a collector on this host take them by http and pass "
-			  "them on");
-	if (config.otlp_protocol == OTLP_GRPC)
-		warn(arg, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc cannot be sent from inside a program "
-			  "yet: use http/protobuf (port 4318 at most receivers)");
+	endpoint_read(&endpoint, &config, hold_warning, &last);
+	if (endpoint.trouble)
+		snprintf(last.text, sizeof(last.text),
+			 "%s cannot be sent from inside a program yet: spans are counted as "
+			 "undeliverable. Let a collector on this host take them by http and pass "
+			 "them on",
+			 endpoint.is_https ? "https" : "OTEL_EXPORTER_OTLP_PROTOCOL=grpc");
+	if (last.text[0])
+		warn(arg, last.text);
 }
 
 void settings_read(void (*warn)(void *arg, const char *message), void *arg)
@@ -153,7 +176,7 @@ void settings_read(void (*warn)(void *arg, const char *message), void *arg)
 	config_read(environ, warn, arg);
 	for (char **entry = environ; *entry; entry++)
 		look_for_misspelling(*entry, warn, arg);
-	look_at_transport(warn, arg);
+	look_at_endpoint(warn, arg);
 }
 
 void settings_print_variables(void)

@@ -81,6 +81,8 @@ static unsigned put_guides(const struct screen *screen, const struct trace_tree 
 		levels[n] = n == 0 ? at->last ? g->last : g->branch : at->last ? "  " : g->pass;
 	if (cut && n > 1)
 		levels[n - 1] = g->skip;
+	if (!shown && !node->orphan)
+		return 0;
 	screen_colour(screen, COLOUR_FAINT);
 	while (n)
 		fputs(levels[--n], screen->out);
@@ -145,6 +147,7 @@ static void put_row(const struct screen *screen, const struct waterfall_layout *
 		    const struct trace_tree *tree, const struct tree_node *node)
 {
 	const struct span *span = node->span;
+	bool has_link = l->link && span->link;
 	char text[STATUS_TEXT];
 
 	put_label(screen, tree, node, l->label);
@@ -157,19 +160,21 @@ static void put_row(const struct screen *screen, const struct waterfall_layout *
 	duration_format(text, span->end_ns - span->start_ns, screen->unicode);
 	screen_fit_right(screen, text, l->duration);
 	status_format(text, span, screen->unicode);
-	if (l->status && (*text || span->link)) {
+	if (l->status && (*text || has_link)) {
 		size_t columns = text_columns(text);
 
 		screen_pad(screen, l->gap);
-		if (span->link || columns > l->status)
+		if (has_link || columns > l->status)
 			columns = l->status;
 		put_coloured(screen, span->error ? COLOUR_ERROR : COLOUR_NONE, text, columns);
 	}
-	if (l->link && span->link) {
+	if (has_link) {
+		size_t columns = text_columns(span->link);
+
 		screen_pad(screen, l->gap);
 		put_coloured(screen,
 			     strcmp(span->link, "only") == 0 ? COLOUR_WARNING : COLOUR_FAINT,
-			     span->link, l->link);
+			     span->link, columns < l->link ? columns : l->link);
 	}
 	fputc('\n', screen->out);
 }

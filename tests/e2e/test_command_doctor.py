@@ -401,8 +401,10 @@ def test_silent_receiver_is_waited_for_only_so_long(listener):
 
 def test_endpoints_that_cannot_be(listener):
     assert "https cannot be sent" in probe("https://127.0.0.1:1/").out
-    assert "is no URL" in probe("ftp://x/").out
-    assert "is no URL" in probe("http://x:port/").out
+    for url in ("ftp://x/", "http://x:port/"):
+        done = probe(url, words=["--no-network"])
+        assert any(url in line and "not an http URL" in line for line in lines(done, "warning"))
+        assert "http://localhost:4318/v1/traces" in done.out
 
 
 def test_traces_file_needs_no_receiver(tmp_path):

@@ -4,41 +4,6 @@
 #include "guard.h"
 #include "launcher/probe.h"
 
-static void assert_url(const char *text, const char *scheme, const char *host, const char *port,
-		       const char *path)
-{
-	struct probe_url url;
-
-	cr_assert_eq(probe_url_parse(&url, text), 0, "%s", text);
-	cr_assert_str_eq(url.scheme, scheme, "%s: %s", text, url.scheme);
-	cr_assert_str_eq(url.host, host, "%s: %s", text, url.host);
-	cr_assert_str_eq(url.port, port, "%s: %s", text, url.port);
-	cr_assert_str_eq(url.path, path, "%s: %s", text, url.path);
-}
-
-Test(probe, takes_urls_apart)
-{
-	assert_url("http://localhost:4318/v1/traces", "http", "localhost", "4318", "/v1/traces");
-	assert_url("https://x", "https", "x", "443", "/");
-	assert_url("http://u:p@x/y?z#f", "http", "x", "80", "/y?z");
-	assert_url("collector:4318", "http", "collector", "4318", "/");
-	assert_url("http://[::1]:4318/a", "http", "::1", "4318", "/a");
-	assert_url("http://[::1]", "http", "::1", "80", "/");
-	assert_url("http://x?y", "http", "x", "80", "/?y");
-}
-
-Test(probe, refuses_what_is_no_url)
-{
-	static const char *const wrong[] = {
-		"",          "http://", "://x", "http://[::1", "http://x:port", "http://x:99999",
-		"http://:80"
-	};
-	struct probe_url url;
-
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		cr_assert_neq(probe_url_parse(&url, wrong[i]), 0, "%s", wrong[i]);
-}
-
 static struct probe answered(const char *answer, size_t n)
 {
 	struct bytes b = guard_copy(answer, n);

@@ -116,6 +116,7 @@ Test(waterfall, fits_every_width)
 	add_span(&store, 1, 0, "дом-сервис-с-длинным-именем", KIND_SERVER, 0, 1000);
 	span = add_span(&store, 2, 1, "日本語サービス", KIND_CLIENT, 10, 900);
 	span->link = "process";
+	add_span(&store, 200, 1, "short", KIND_CLIENT, 10, 900)->link = "only";
 	span->error = true;
 	span->error_type = "a.very.long.error.type.of.somebody";
 	for (unsigned i = 3; i < 90; i++)
