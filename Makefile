@@ -63,7 +63,7 @@ UNIT_BINS := $(UNIT:tests/unit/%.c=$(B)/unit/%)
 
 PROTOBUF_C_A := $(shell $(CC) -print-file-name=libprotobuf-c.a)
 
-.PHONY: all unit fuzz check clean victims bench
+.PHONY: all drivers unit fuzz check clean victims bench
 .SECONDARY:
 all: $(B)/libtagalong.so $(B)/libtagalong-nop.so $(B)/tagalong
 
@@ -117,6 +117,13 @@ $(B)/unit/%: tests/unit/%.c $(B)/libunit.a
 	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CRITERION) -lprotobuf-c -ljansson -lpthread
 unit: $(UNIT_BINS)
 	@fail=0; for t in $(UNIT_BINS); do $$t --jobs 2 || fail=1; done; exit $$fail
+
+# Programs that end-to-end tests lead by hand: parts of the library with an ordinary libc.
+DRIVERS := $(patsubst tests/e2e/drivers/%.c,$(B)/drivers/%,$(sort $(wildcard tests/e2e/drivers/*.c)))
+$(B)/drivers/%: tests/e2e/drivers/%.c $(B)/libunit.a
+	@mkdir -p $(@D)
+	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libunit.a -lprotobuf-c -ljansson -lpthread
+drivers: $(DRIVERS)
 
 # Fuzz targets: one program a file, built by clang whatever CC is, bounded. What was found, the log
 # and the grown corpus stay in the build folder; tests/fuzz/corpus holds seeds.

@@ -43,7 +43,7 @@ static const char *shown(char copy[static SHOWN_MAX + 1], const char *value)
 {
 	size_t n = 0;
 
-	for (; value[n] && n < SHOWN_MAX; n++)
+	for (; n < SHOWN_MAX && value[n]; n++)
 		copy[n] = value[n] >= ' ' && value[n] <= '~' ? value[n] : '?';
 	copy[n] = '\0';
 	return copy;

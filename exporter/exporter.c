@@ -210,6 +210,11 @@ void exporter_child(void)
 		set_mode(MODE_ON);
 }
 
+uint32_t exporter_waiting(void)
+{
+	return atomic_load(&exporter.ring) ? drain_waiting(&exporter.drain) : 0;
+}
+
 static bool is_own_address(const struct net_address *a)
 {
 	const struct resolver *r = &exporter.sink.transport.resolver;

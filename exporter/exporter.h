@@ -33,6 +33,9 @@ void exporter_park(bool every_thread);
 /* In a new process: an empty ring, no worker, a new service.instance.id, pid and so on. */
 void exporter_child(void);
 
+/* Spans committed whose fate is not known yet: they wait, or are on their way. */
+uint32_t exporter_waiting(void);
+
 /* True when address:port is where our own spans go (no trace headers are sent there). */
 bool exporter_is_endpoint(struct bytes host, uint16_t port);
 

@@ -33,52 +33,53 @@ struct plain_test {
 
 static struct plain_test *plain_tests;
 
-#define Test(suite_, name_, ...)                                                                   \
-	static void suite_##_##name_##_run(void);                                                  \
-	__attribute__((constructor)) static void suite_##_##name_##_add(void)                      \
-	{                                                                                          \
-		static struct plain_test t = { #suite_, #name_, suite_##_##name_##_run,            \
-					       { __VA_ARGS__ }, NULL };                            \
-		t.next = plain_tests;                                                              \
-		plain_tests = &t;                                                                  \
-	}                                                                                          \
+#define Test(suite_, name_, ...)                                                       \
+	static void suite_##_##name_##_run(void);                                      \
+	__attribute__((constructor)) static void suite_##_##name_##_add(void)          \
+	{                                                                              \
+		static struct plain_test t = {                                         \
+			#suite_, #name_, suite_##_##name_##_run, { __VA_ARGS__ }, NULL \
+		};                                                                     \
+		t.next = plain_tests;                                                  \
+		plain_tests = &t;                                                      \
+	}                                                                              \
 	static void suite_##_##name_##_run(void)
 
 #define TestSuite(suite_, ...) _Static_assert(1, #suite_)
 
-#define plain_assert(true_, text_)                                                                 \
-	((true_) ? (void)0                                                                         \
-		 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, text_), fflush(stderr),    \
+#define plain_assert(true_, text_)                                                             \
+	((true_) ? (void)0                                                                     \
+		 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, text_), fflush(stderr), \
 		    _exit(99)))
 
-#define cr_assert(c, ...)            plain_assert((c), #c)
-#define cr_assert_not(c, ...)        plain_assert(!(c), "not: " #c)
-#define cr_assert_eq(a, b, ...)      plain_assert((a) == (b), #a " == " #b)
-#define cr_assert_neq(a, b, ...)     plain_assert((a) != (b), #a " != " #b)
-#define cr_assert_lt(a, b, ...)      plain_assert((a) < (b), #a " < " #b)
-#define cr_assert_leq(a, b, ...)     plain_assert((a) <= (b), #a " <= " #b)
-#define cr_assert_gt(a, b, ...)      plain_assert((a) > (b), #a " > " #b)
-#define cr_assert_geq(a, b, ...)     plain_assert((a) >= (b), #a " >= " #b)
-#define cr_assert_null(p, ...)       plain_assert((p) == NULL, #p " is NULL")
-#define cr_assert_not_null(p, ...)   plain_assert((p) != NULL, #p " is not NULL")
-#define cr_assert_str_eq(a, b, ...)  plain_assert(strcmp((a), (b)) == 0, #a " eq " #b)
+#define cr_assert(c, ...)              plain_assert((c), #c)
+#define cr_assert_not(c, ...)          plain_assert(!(c), "not: " #c)
+#define cr_assert_eq(a, b, ...)        plain_assert((a) == (b), #a " == " #b)
+#define cr_assert_neq(a, b, ...)       plain_assert((a) != (b), #a " != " #b)
+#define cr_assert_lt(a, b, ...)        plain_assert((a) < (b), #a " < " #b)
+#define cr_assert_leq(a, b, ...)       plain_assert((a) <= (b), #a " <= " #b)
+#define cr_assert_gt(a, b, ...)        plain_assert((a) > (b), #a " > " #b)
+#define cr_assert_geq(a, b, ...)       plain_assert((a) >= (b), #a " >= " #b)
+#define cr_assert_null(p, ...)         plain_assert((p) == NULL, #p " is NULL")
+#define cr_assert_not_null(p, ...)     plain_assert((p) != NULL, #p " is not NULL")
+#define cr_assert_str_eq(a, b, ...)    plain_assert(strcmp((a), (b)) == 0, #a " eq " #b)
 #define cr_assert_arr_eq(a, b, n, ...) plain_assert(memcmp((a), (b), (n)) == 0, #a " eq " #b)
-#define cr_assert_fail(...)          plain_assert(0, "fail")
-#define cr_fatal(...)                plain_assert(0, "fatal")
+#define cr_assert_fail(...)            plain_assert(0, "fail")
+#define cr_fatal(...)                  plain_assert(0, "fatal")
 
 /* A failed expectation ends the test here: one message less, never one pass more. */
-#define cr_expect cr_assert
-#define cr_expect_not cr_assert_not
-#define cr_expect_eq cr_assert_eq
-#define cr_expect_neq cr_assert_neq
-#define cr_expect_lt cr_assert_lt
-#define cr_expect_leq cr_assert_leq
-#define cr_expect_gt cr_assert_gt
-#define cr_expect_geq cr_assert_geq
-#define cr_expect_null cr_assert_null
+#define cr_expect          cr_assert
+#define cr_expect_not      cr_assert_not
+#define cr_expect_eq       cr_assert_eq
+#define cr_expect_neq      cr_assert_neq
+#define cr_expect_lt       cr_assert_lt
+#define cr_expect_leq      cr_assert_leq
+#define cr_expect_gt       cr_assert_gt
+#define cr_expect_geq      cr_assert_geq
+#define cr_expect_null     cr_assert_null
 #define cr_expect_not_null cr_assert_not_null
-#define cr_expect_str_eq cr_assert_str_eq
-#define cr_expect_arr_eq cr_assert_arr_eq
+#define cr_expect_str_eq   cr_assert_str_eq
+#define cr_expect_arr_eq   cr_assert_arr_eq
 
 static inline int plain_run(const struct plain_test *t)
 {
