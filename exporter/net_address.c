@@ -92,7 +92,7 @@ static int parse_ipv6(uint8_t ip[static 16], struct bytes text)
 /* The kernel's number of an interface, without a socket to ask by. 0: there is none. */
 static uint32_t interface_index(struct bytes name)
 {
-	char path[64], digits[16];
+	char path[64], digits[16] = "";
 	struct text t = TEXT_ON(path);
 	uint64_t index = 0;
 	ssize_t n;
