@@ -202,8 +202,9 @@ void resolver_init(struct resolver *r, const char *host, const char *hosts_file,
 		r->address_count = 1;
 	else
 		each_line(r, hosts_file, read_hosts_line);
-	/* RFC 6761 section 6.3: such names are never asked for. */
-	if (!r->address_count && is_localhost(name))
+	/* RFC 6761 section 6.3: such names are never asked for. Both families behind what the file
+	 * says: a collector may listen on either. */
+	if (is_localhost(name))
 		add_loopback(r);
 	r->fixed = r->address_count > 0;
 	if (r->fixed)

@@ -42,17 +42,44 @@ static unsigned commit(unsigned n, const char *name)
 	return done;
 }
 
-static void print_counter(void *arg, const char *name, uint64_t value)
+#define VALUES 128
+
+struct snapshot {
+	const char *name[VALUES];
+	uint64_t value[VALUES];
+	unsigned n;
+};
+
+static void note(void *arg, const char *name, uint64_t value)
 {
-	(void)arg;
-	printf("\"%s\": %llu, ", name, (unsigned long long)value);
+	struct snapshot *s = arg;
+
+	s->name[s->n] = name;
+	s->value[s->n++] = value;
 }
 
+static void take_snapshot(struct snapshot *s)
+{
+	memset(s, 0, sizeof(*s));
+	note(s, "waiting", exporter_waiting());
+	counters_each(note, s);
+}
+
+/* The numbers of one moment: looked at twice, until nothing moved in between. */
 static void print_counters(void)
 {
-	printf("{");
-	counters_each(print_counter, NULL);
-	printf("\"waiting\": %u}\n", exporter_waiting());
+	struct snapshot first, second;
+
+	take_snapshot(&second);
+	do {
+		first = second;
+		usleep(2000);
+		take_snapshot(&second);
+	} while (memcmp(&first, &second, sizeof(first)) != 0);
+	for (unsigned i = 0; i < first.n; i++)
+		printf("%s\"%s\": %llu", i ? ", " : "{", first.name[i],
+		       (unsigned long long)first.value[i]);
+	printf("}\n");
 }
 
 /* Resident kilobytes that are not of files. */
