@@ -84,8 +84,11 @@ struct waterfall_layout waterfall_lay_out(const struct screen *screen,
 		widen(&l.status, text_columns(text));
 		widen(&l.link, node->span->link ? text_columns(node->span->link) : 0);
 	}
-	l.status = at_most(l.status, screen->width < MEDIUM ? 5 : screen->width < WIDE ? 10 : 18);
 	l.link = at_most(l.link, screen->width < MEDIUM ? 6 : 10);
+	if (screen->width < MEDIUM)
+		l.status = at_most(l.status, l.link ? 5 : 9);
+	else
+		l.status = at_most(l.status, screen->width < WIDE ? 10 : 18);
 	gaps = 2 + (l.status > 0) + (l.link > 0) + 1;
 	rest = l.kind + l.duration + l.status + l.link + (gaps - 1) * l.gap + 1;
 	rest = screen->width > rest ? screen->width - rest : 0;
