@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "launcher/trace_file.h"
 
-#define READ_SIZE (1u << 20)
+#define READ_SIZE ((size_t)1 << 20)
 
 static int open_now(struct trace_file *file)
 {
