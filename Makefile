@@ -2,6 +2,7 @@
 #   make            build/libtagalong.so build/libtagalong-nop.so build/tagalong
 #   make unit       the Criterion unit tests          make unit SAN=address,undefined
 #   make fuzz       the fuzz targets (clang)          make check   the source checks
+#   make bench      what tests/bench/run runs
 # V=1 shows commands, CC=clang changes the compiler, B=dir the build folder.
 
 CC      ?= gcc
@@ -152,6 +153,18 @@ fuzz: $(FUZZ_BINS)
 			$$grown $$seeds >$$t.log 2>&1; \
 		then grep -E '^Done|^stat::(number|average)' $$t.log; else tail -60 $$t.log; fail=1; fi; \
 	done; exit $$fail
+
+# Programs that tests/bench/run runs: `door` and `bench_http1` are linked with the library's own
+# objects, the others are what a user's program is.
+BENCH      := $(sort $(wildcard tests/bench/*.c))
+BENCH_BINS := $(BENCH:tests/bench/%.c=$(B)/bench/%)
+BENCH_OBJS := $(filter-out $(call obj,so,$(HOOKS)),$(LIB_OBJS))
+$(B)/bench/door $(B)/bench/bench_http1: $(BENCH_OBJS)
+$(B)/bench/door $(B)/bench/bench_http1: BENCH_LIBS := $(BENCH_OBJS) $(PROTOBUF_C_A)
+$(B)/bench/%: tests/bench/%.c tests/bench/bench.h
+	@mkdir -p $(@D)
+	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(BENCH_LIBS)
+bench: all $(BENCH_BINS)
 
 # The source checks need the libraries built; they say what they look for in their first lines.
 check: all
