@@ -1,52 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /etc/hosts and /etc/resolv.conf: read once, at start, keeping only what this host needs. */
 #include "base/raw.h"
+#include "exporter/lines.h"
 #include "exporter/resolver.h"
-
-#define FILE_MAX   262144 /* bytes of a file that are looked at: block lists can be huge */
-#define LINE_MAX_N 4096   /* longer lines are cut */
 
 typedef void (*line_fn)(struct resolver *r, struct bytes line);
 
 /* Calls fn for each line without its comment. No file is an empty file. */
 static void each_line(struct resolver *r, const char *path, line_fn fn)
 {
-	int fd = raw_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-	size_t have = 0, total = 0;
-	char buffer[LINE_MAX_N];
+	struct bytes line;
+	struct lines l;
 
-	if (fd < 0)
+	if (lines_open(&l, path) < 0)
 		return;
-	while (total < FILE_MAX) {
-		ssize_t n = raw_read(fd, buffer + have, sizeof(buffer) - have);
-		struct bytes rest, line;
-
-		if (n == -EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		have += (size_t)n;
-		total += (size_t)n;
-		rest = (struct bytes){ buffer, have };
-		while (rest.n && memchr(rest.p, '\n', rest.n)) {
-			line = bytes_split(&rest, '\n');
-			fn(r, bytes_split(&line, '#'));
-		}
-		/* A full buffer without a line end: its start is all that is looked at. */
-		if (rest.n == sizeof(buffer)) {
-			fn(r, rest);
-			rest.n = 0;
-		}
-		have = rest.n;
-		if (have)
-			memmove(buffer, rest.p, have);
-	}
-	if (have) {
-		struct bytes last = { buffer, have };
-
-		fn(r, bytes_split(&last, '#'));
-	}
-	raw_close(fd);
+	while (lines_next(&l, &line))
+		fn(r, bytes_split(&line, '#'));
+	lines_close(&l);
 }
 
 /* The next word of a line, empty at its end. */

@@ -5,6 +5,7 @@
 #include "base/counters.h"
 #include "base/log.h"
 #include "base/quiet_write.h"
+#include "base/quiet_write.h"
 #include "base/raw.h"
 #include "exporter/console.h"
 #include "exporter/json.h"

@@ -10,9 +10,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import exporter_driver                          # noqa: E402
 from harness import paths                       # noqa: E402
 from harness.run import Run, build_victim       # noqa: E402
 from harness.upstream import Upstream           # noqa: E402
+from otlp_receiver import OtlpReceiver          # noqa: E402
 
 
 def pytest_configure(config):
@@ -60,3 +62,27 @@ def victim():
     return build_victim
 
 
+@pytest.fixture
+def receiver():
+    """An OTLP receiver; see otlp_receiver.py for how it can misbehave."""
+    with OtlpReceiver() as r:
+        yield r
+        assert not r.errors
+
+
+@pytest.fixture
+def drive(tmp_path):
+    """Starts exporters to be led by hand: drive(url, **variables)."""
+    exporter_driver.build()
+    made = []
+
+    def start(endpoint=None, worker=True, **env):
+        if endpoint:
+            env.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        made.append(exporter_driver.Driver(tmp_path, env))
+        if worker:
+            made[-1].ask("start")
+        return made[-1]
+    yield start
+    for d in made:
+        d.close()

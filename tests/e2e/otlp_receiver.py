@@ -216,6 +216,8 @@ class OtlpReceiver:
     def close(self):
         """Down: connections are reset, nobody listens."""
         with self.lock:
+            if self.closing:
+                return
             self.closing = True
             sockets = list(self.open)
             self.lock.notify_all()

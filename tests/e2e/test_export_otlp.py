@@ -1,99 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exporter in front of a receiver that does everything wrong: right retries, and counters that add
 up to the spans committed whatever happens."""
-import json
-import os
 import socket
-import subprocess
 import threading
 import time
 
 import pytest
 
-from harness import paths
+from exporter_driver import Driver, add_up
 from harness.ports import free_port
-from harness.run import clean_environment
 from harness.wait import wait_for
 from otlp_receiver import OtlpReceiver
-
-LOST = ("rejected", "response", "retries", "exit", "undeliverable", "file", "memory")
-
-
-class Driver:
-    """tests/e2e/drivers/exporter_driver.c, led line by line."""
-
-    def __init__(self, tmp, env):
-        e = clean_environment()
-        e.update(OTEL_BSP_SCHEDULE_DELAY="20", OTEL_SERVICE_NAME="driver",
-                 TAGALONG_LOG=str(tmp / "driver.log"))
-        e.update({k: str(v) for k, v in env.items()})
-        self.log_path = tmp / "driver.log"
-        self.p = subprocess.Popen([paths.BUILD / "drivers/exporter_driver"], env=e, text=True,
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.started = int(self.p.stdout.readline())
-
-    def ask(self, line):
-        self.p.stdin.write(line + "\n")
-        self.p.stdin.flush()
-        return self.p.stdout.readline().strip()
-
-    def commit(self, n, name=""):
-        return int(self.ask(f"commit {n} {name}"))
-
-    def counters(self):
-        return json.loads(self.ask("counters"))
-
-    def settled(self, timeout=20):
-        """The counters when nothing waits any more; they add up."""
-        def empty():
-            c = self.counters()
-            return c if c["waiting"] == 0 else None
-        c = wait_for(empty, timeout, "the spans to leave")
-        return add_up(c)
-
-    def log(self):
-        return self.log_path.read_text() if self.log_path.exists() else ""
-
-    def close(self):
-        if self.p.poll() is None:
-            self.p.stdin.close()
-            self.p.wait(10)
-        self.p.stdout.close()
-
-
-def add_up(c):
-    lost = sum(c[f"spans_dropped_{cause}"] for cause in LOST)
-    assert c["spans_committed"] == c["spans_exported"] + lost + c["waiting"], c
-    return c
-
-
-@pytest.fixture(scope="session", autouse=True)
-def driver_program():
-    if not (paths.BUILD / "drivers/exporter_driver").exists():
-        subprocess.run(["make", "-s", "-C", paths.ROOT, "drivers"], check=True)
-
-
-@pytest.fixture
-def receiver():
-    with OtlpReceiver() as r:
-        yield r
-        assert not r.errors
-
-
-@pytest.fixture
-def drive(tmp_path):
-    made = []
-
-    def start(endpoint=None, worker=True, **env):
-        if endpoint:
-            env.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        made.append(Driver(tmp_path, env))
-        if worker:
-            made[-1].ask("start")
-        return made[-1]
-    yield start
-    for d in made:
-        d.close()
 
 
 # -- what is sent --
@@ -411,15 +328,6 @@ def test_children_have_their_own_connection(receiver, drive):
 
 # -- names --
 
-def test_a_name_that_resolves_late(drive):
-    """The driver's resolver is led by files; without privileges only the failing half can be shown."""
-    d = drive("http://no-such-host.invalid:4318", OTEL_EXPORTER_OTLP_TIMEOUT=1500)
-    d.commit(3)
-    c = d.settled(40)
-    assert c["spans_dropped_retries"] == 3
-    assert "no-such-host.invalid" in d.log()
-
-
 def test_localhost_reaches_a_receiver_of_either_family(drive):
     for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
         with OtlpReceiver(host=host, family=family) as r:
@@ -471,6 +379,3 @@ def test_producers_on_many_processes_lose_nothing_they_did_not_count(receiver, d
     # "partial" and what the receiver took but answered with an error are told apart by it.
     assert len(receiver.spans) == total["spans_exported"] + total["spans_dropped_rejected"]
 
-
-if __name__ == "__main__":
-    os.execv(paths.PYTHON, [paths.PYTHON, "-m", "pytest", __file__])

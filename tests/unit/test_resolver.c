@@ -98,7 +98,7 @@ Test(resolver, localhost_needs_no_hosts_file)
 
 Test(resolver, long_lines_and_many_lines_are_bounded)
 {
-	static char hosts[400000];
+	static char hosts[1200000];
 	size_t n = 0;
 
 	n += (size_t)sprintf(hosts, "10.0.0.1 first ");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exporter alone, led by lines on standard input, so that a test can put it in front of any
  * receiver. Each command answers with one line:
- *   start | commit N [NAME] | flush MS | end MS | counters | memory | fork | quit */
+ *   start | commit N [NAME] | flush MS | end MS | counters | memory | fork | chroot 0 DIR | quit */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +138,8 @@ static void obey(const char *line)
 		exporter_flush(n, false), printf("ok\n");
 	else if (strcmp(command, "end") == 0)
 		exporter_flush(n, true), printf("ok\n");
+	else if (strcmp(command, "chroot") == 0)
+		printf("%d\n", chroot(name));
 	else
 		printf("what?\n");
 	fflush(stdout);
