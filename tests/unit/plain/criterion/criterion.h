@@ -45,7 +45,23 @@ static struct plain_test *plain_tests;
 	}                                                                              \
 	static void suite_##_##name_##_run(void)
 
-#define TestSuite(suite_, ...) _Static_assert(1, #suite_)
+/* Options of every test of a suite. */
+struct plain_suite {
+	const char *name;
+	struct plain_options options;
+	struct plain_suite *next;
+};
+
+static struct plain_suite *plain_suites;
+
+#define TestSuite(suite_, ...)                                                    \
+	__attribute__((constructor)) static void suite_##_suite_add(void)         \
+	{                                                                         \
+		static struct plain_suite s = { #suite_, { __VA_ARGS__ }, NULL }; \
+		s.next = plain_suites;                                            \
+		plain_suites = &s;                                                \
+	}                                                                         \
+	struct plain_suite
 
 #define plain_assert(true_, text_)                                                             \
 	((true_) ? (void)0                                                                     \
@@ -81,8 +97,19 @@ static struct plain_test *plain_tests;
 #define cr_expect_str_eq   cr_assert_str_eq
 #define cr_expect_arr_eq   cr_assert_arr_eq
 
+static inline const struct plain_options *plain_options_of(const char *suite)
+{
+	static const struct plain_options none;
+
+	for (const struct plain_suite *s = plain_suites; s; s = s->next)
+		if (strcmp(s->name, suite) == 0)
+			return &s->options;
+	return &none;
+}
+
 static inline int plain_run(const struct plain_test *t)
 {
+	const struct plain_options *suite = plain_options_of(t->suite);
 	int status = 0;
 	pid_t pid;
 
@@ -91,11 +118,15 @@ static inline int plain_run(const struct plain_test *t)
 	if (pid == 0) {
 		if (t->options.timeout > 0)
 			alarm((unsigned)t->options.timeout * 4);
+		if (suite->init)
+			suite->init();
 		if (t->options.init)
 			t->options.init();
 		t->run();
 		if (t->options.fini)
 			t->options.fini();
+		if (suite->fini)
+			suite->fini();
 		exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
