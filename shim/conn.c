@@ -97,30 +97,39 @@ static bool lock_entered(struct conn *c)
 	return true;
 }
 
-struct conn *conn_acquire(int fd)
+/* False in a process that borrows our memory; a new child is started first. */
+static bool may_look(void)
 {
-	struct conn *c;
-	uint8_t broken;
-
 	if (thread_state.vfork_child || process_is_vm_child())
-		return NULL;
+		return false;
 	if (process_is_new_child())
 		shim_fork_child();
-	c = at(fd);
+	return true;
+}
+
+static void give_up_if_broken(struct conn *c, int fd)
+{
+	uint8_t broken = atomic_load_explicit(&c->broken, memory_order_relaxed);
+
+	if (!broken || c->role == CONN_OPAQUE)
+		return;
+	if (broken == CONN_REENTERED)
+		count(opaque_reentered);
+	else
+		count(opaque_concurrent);
+	conn_give_up(c, fd);
+}
+
+struct conn *conn_acquire(int fd)
+{
+	struct conn *c = may_look() ? at(fd) : NULL;
+
 	if (!c || !lock_entered(c))
 		return NULL;
-	if (at(fd) != c)
-		goto gone;
-	broken = atomic_load_explicit(&c->broken, memory_order_relaxed);
-	if (broken && c->role != CONN_OPAQUE) {
-		if (broken == CONN_REENTERED)
-			count(opaque_reentered);
-		else
-			count(opaque_concurrent);
-		conn_give_up(c, fd);
+	if (at(fd) == c) {
+		give_up_if_broken(c, fd);
+		return c;
 	}
-	return c;
-gone:
 	conn_release(c);
 	return NULL;
 }
@@ -137,13 +146,13 @@ struct conn *conn_glance(int fd, uint32_t *generation)
 
 struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation)
 {
-	struct conn *now = conn_acquire(fd);
-
-	if (!now)
+	if (!may_look() || !lock_entered(c))
 		return NULL;
-	if (now == c && atomic_load_explicit(&c->generation, memory_order_relaxed) == generation)
+	if (atomic_load_explicit(&c->generation, memory_order_relaxed) == generation) {
+		give_up_if_broken(c, fd);
 		return c;
-	conn_release(now);
+	}
+	conn_release(c);
 	return NULL;
 }
 
@@ -294,8 +303,8 @@ void conn_give_up(struct conn *c, int fd)
 	direction_reset(&c->in);
 	direction_reset(&c->out);
 	c->role = CONN_OPAQUE;
-	/* What the kernel has taken of an altered head must be completed first: see inject.c. */
-	if (!c->alter.sent)
+	/* What the kernel takes of an altered head must be completed first: see inject.c. */
+	if (!c->alter.head)
 		conn_forget(c, fd);
 }
 

@@ -27,9 +27,9 @@ struct direction {
 /* An outgoing request head between the look at it and its last byte (inject.c). Without an image
  * it goes out as it is. */
 struct alteration {
-	struct exchange *exchange; /* NULL: no head is prepared */
+	struct exchange *exchange; /* NULL: in the queue already, its answer came first */
 	struct http1_body body;    /* what follows the head */
-	size_t head; /* bytes of the program's that are left of the head, blank line and all */
+	size_t head; /* bytes of the program's that are left of it, blank line and all; 0: none */
 	char *image; /* the head up to its blank line, then what we add: a block */
 	size_t image_size; /* of the block */
 	size_t before;     /* bytes of the program's in the image (up to the blank line) */
@@ -73,7 +73,8 @@ void fd_table_reach(int fd);
  * child, or in use by the very thread (a signal handler). Pair with conn_release(). */
 struct conn *conn_acquire(int fd);
 
-/* The same for the second half of a call: NULL when fd means another connection by now. */
+/* The same for the second half of a call that knew the connection as c: NULL when its last
+ * descriptor is gone by now. (fd may mean another one, if c has more.) */
 struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation);
 void conn_release(struct conn *c);
 

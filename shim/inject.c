@@ -146,7 +146,7 @@ static void prepare(struct conn *c, struct shim_write *w, const struct http1_hea
 	struct alteration *a = &c->alter;
 	struct link link;
 
-	if (head->framing_bad)
+	if (head->framing_bad || c->queued >= PIPELINE_MAX - 1)
 		return;
 	a->exchange = request_open_client(c, w->fd, head, whole, &link);
 	if (!a->exchange)
@@ -282,22 +282,25 @@ static void sent(struct conn *c, const struct shim_write *w, size_t from, size_t
 	}
 }
 
+/* The alteration is done with, or nothing came of it; what is left of the call is as ever. */
+static void drop(struct conn *c, const struct shim_write *w)
+{
+	alteration_drop(c);
+	if (c->role == CONN_OPAQUE)
+		conn_forget(c, w->fd);
+}
+
 static void head_complete(struct conn *c, const struct shim_write *w, size_t taken)
 {
 	struct alteration a = c->alter;
-	size_t body = a.head;
 
-	c->alter.exchange = NULL;
-	atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
-	alteration_drop(c);
-	if (c->role == CONN_OPAQUE) {
-		exchange_close(a.exchange);
-		conn_forget(c, w->fd);
-		return;
+	if (c->role != CONN_OPAQUE) {
+		c->alter.exchange = NULL;
+		direction_reset(&c->out);
+		stream_request_sent(c, a.exchange, &a.body);
 	}
-	direction_reset(&c->out);
-	stream_request_sent(c, a.exchange, &a.body);
-	sent(c, w, body, taken);
+	drop(c, w);
+	sent(c, w, a.head, taken);
 }
 
 /* What left counts: the exchange begins once its head has left whole. */
@@ -317,7 +320,7 @@ static void settle(struct conn *c, struct shim_write *w, size_t taken)
 		a->head -= taken;
 	} else if (!a->sent) {
 		/* Nothing of ours has left: the retry is looked at anew. */
-		alteration_drop(c);
+		drop(c, w);
 		sent(c, w, 0, taken);
 	}
 }
@@ -361,7 +364,7 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 	if (c) {
 		settle(c, w, taken);
 		if (is_fatal(error))
-			stream_ended(c, error);
+			stream_write_failed(c, error);
 		conn_release(c);
 	} else {
 		vector_abandon(w);
@@ -383,14 +386,19 @@ void inject_head_unprepared(struct conn *c, int fd, const struct http1_head *hea
 	struct exchange *e = NULL;
 	struct link link;
 
-	if (!head->framing_bad && c->queued < PIPELINE_MAX - 1)
-		e = request_open_client(c, fd, head, whole, &link);
-	if (!e) {
+	if (head->framing_bad) {
 		count(opaque_framing);
-		conn_give_up(c, fd);
-		return;
+	} else if (c->queued >= PIPELINE_MAX - 1) {
+		count(opaque_limit);
+	} else {
+		e = request_open_client(c, fd, head, whole, &link);
+		if (e) {
+			stream_request_sent(c, e, &body);
+			return;
+		}
+		count(opaque_memory);
 	}
-	stream_request_sent(c, e, &body);
+	conn_give_up(c, fd);
 }
 
 void shim_on_sent_unseen(int fd, ssize_t n)

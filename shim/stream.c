@@ -221,10 +221,25 @@ static bool is_event_stream(const struct http1_head *head)
 				  BYTES("text/event-stream"));
 }
 
+/* The request that is answered. The answer may be read before the call that writes the request has
+ * returned in another thread, or before all of a request that is refused has left. */
+static struct exchange *answered_request(struct conn *c)
+{
+	struct exchange *e = conn_oldest(c);
+
+	if (e || c->role != CONN_CLIENT || !c->alter.exchange)
+		return e;
+	e = c->alter.exchange;
+	c->alter.exchange = NULL;
+	conn_push(c, e);
+	count(exchanges_client);
+	return e;
+}
+
 static void response_head(struct conn *c, int fd, struct direction *d,
 			  const struct http1_head *head, struct bytes whole)
 {
-	struct exchange *e = conn_oldest(c);
+	struct exchange *e = answered_request(c);
 	struct direction *requests = d == &c->out ? &c->in : &c->out;
 	bool tunnel = false;
 
@@ -360,16 +375,30 @@ void stream_skipped(struct conn *c, int fd, bool out, uint64_t n)
 		body_moved(c, fd, d);
 }
 
+static void note_error(struct conn *c, int error)
+{
+	if (!c->error)
+		c->error = error == ECONNRESET || error == EPIPE ? "connection_reset"
+			   : error == ETIMEDOUT                  ? "timeout"
+								 : "_OTHER";
+}
+
+void stream_write_failed(struct conn *c, int error)
+{
+	if (c->role == CONN_CLIENT)
+		note_error(c, error);
+	else
+		stream_ended(c, error);
+}
+
 void stream_ended(struct conn *c, int error)
 {
 	if (c->role == CONN_OPAQUE)
 		return;
 	if (error == 0)
 		c->eof = true;
-	else if (!c->error)
-		c->error = error == ECONNRESET || error == EPIPE ? "connection_reset"
-			   : error == ETIMEDOUT                  ? "timeout"
-								 : "_OTHER";
+	else
+		note_error(c, error);
 	/* A server may still answer after the client has closed its half; a client has nothing more
 	 * to wait for. */
 	if (c->role == CONN_CLIENT || error)
@@ -379,9 +408,13 @@ void stream_ended(struct conn *c, int error)
 void stream_request_sent(struct conn *c, struct exchange *e, const struct http1_body *body)
 {
 	c->out.body = *body;
-	if (bytes_equal(e->method, BYTES("CONNECT")))
-		c->out.body.state = BODY_UNTIL_CLOSE;
 	c->out.in_body = c->out.body.state != BODY_DONE;
+	if (!e)
+		return;
+	if (bytes_equal(e->method, BYTES("CONNECT"))) {
+		c->out.body.state = BODY_UNTIL_CLOSE;
+		c->out.in_body = true;
+	}
 	conn_push(c, e);
 	count(exchanges_client);
 }

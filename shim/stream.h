@@ -19,11 +19,14 @@ void stream_sent(struct conn *c, int fd, struct bytes sent);
 /* n bytes that went by unseen (sendfile, splice). */
 void stream_skipped(struct conn *c, int fd, bool out, uint64_t n);
 
-/* The peer closed, or the connection failed with `error` (an errno, 0: closed). */
+/* The peer closed, or reading failed with `error` (an errno, 0: closed). */
 void stream_ended(struct conn *c, int error);
 
-/* A request head whose bytes are on their way: e becomes the connection's youngest exchange, body
- * what follows the head. */
+/* Writing failed: a client may still find the reason in its receive buffer. */
+void stream_write_failed(struct conn *c, int error);
+
+/* A request head has left: e becomes the connection's youngest exchange (NULL: it was answered
+ * before, and is), body what follows the head. */
 void stream_request_sent(struct conn *c, struct exchange *e, const struct http1_body *body);
 
 /* By the first bytes of an undecided connection: 1 decided (c->role), 0 too few, -EBADMSG no
