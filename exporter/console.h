@@ -8,8 +8,8 @@
 
 struct arena;
 
-/* Writes n records to fd, grouped by trace, children under their parents, a trace in one piece as far
- * as pipes allow. What takes no bytes is waited for CONSOLE_WAIT_MS a trace at most; SIGPIPE is
+/* Writes n records to fd, grouped by trace, children under their parents, a trace in one piece as
+ * far as pipes allow. What takes no bytes is waited for CONSOLE_WAIT_MS a trace at most; SIGPIPE is
  * swallowed. 0 or a negative errno (some of it may be written); -EBADF also when fd is 2 and no
  * longer the file it was at log_init(). Only for the worker or the program's end. */
 int console_write(int fd, struct arena *a, const struct resource *r,

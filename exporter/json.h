@@ -10,7 +10,7 @@ struct arena;
 
 /* The line for n records (n > 0), line end included; *out lies in the arena. The same content as
  * otlp_encode() gives, limits included. 0 or -ENOMEM (*out untouched). */
-int json_encode(struct arena *a, const struct resource *r,
-		const struct record_head *const *records, size_t n, struct bytes *out);
+int json_encode(struct arena *a, const struct resource *r, const struct record_head *const *records,
+		size_t n, struct bytes *out);
 
 #endif

@@ -12,7 +12,7 @@ struct lines {
 	int fd;
 	size_t start, end; /* of what is in the buffer */
 	size_t total;
-	bool skipping;     /* the rest of a line that was too long */
+	bool skipping; /* the rest of a line that was too long */
 	char buffer[LINES_BUFFER];
 };
 

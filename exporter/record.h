@@ -7,10 +7,10 @@
 
 #include "base/bytes.h"
 
-#define RECORD_VERSION 1
-#define RECORD_MAX     16384 /* bytes of one record */
-#define RECORD_VALUE_MAX 8192 /* bytes of one value: longer ones are cut on a UTF-8 border */
-#define RECORD_HEADER_NAME_MAX 256 /* headers with longer names are dropped */
+#define RECORD_VERSION         1
+#define RECORD_MAX             16384 /* bytes of one record */
+#define RECORD_VALUE_MAX       8192  /* bytes of one value: longer ones are cut on a UTF-8 border */
+#define RECORD_HEADER_NAME_MAX 256   /* headers with longer names are dropped */
 
 enum attribute {
 #define ATTRIBUTE(id, key, type) ATTRIBUTE_##id,
@@ -33,18 +33,18 @@ enum span_kind { SPAN_INTERNAL = 1, SPAN_SERVER, SPAN_CLIENT, SPAN_PRODUCER, SPA
 enum span_status { STATUS_UNSET, STATUS_OK, STATUS_ERROR };
 
 struct record_head {
-	uint32_t size;        /* whole record, a multiple of 8 */
-	uint8_t kind;         /* enum span_kind */
-	uint8_t status;       /* enum span_status */
-	uint8_t trace_flags;  /* W3C flags of the span's own context */
+	uint32_t size;         /* whole record, a multiple of 8 */
+	uint8_t kind;          /* enum span_kind */
+	uint8_t status;        /* enum span_status */
+	uint8_t trace_flags;   /* W3C flags of the span's own context */
 	uint8_t parent_remote; /* the parent came from another process (or there is none: 0) */
 	uint8_t trace_id[16];
 	uint8_t span_id[8];
-	uint8_t parent_id[8]; /* zero: a root */
+	uint8_t parent_id[8];      /* zero: a root */
 	uint64_t start_ns, end_ns; /* since 1970 */
-	uint16_t cut_values;  /* values that were shortened */
-	uint16_t dropped;     /* attributes that found no room */
-	uint16_t dropped_links; /* links that found no room */
+	uint16_t cut_values;       /* values that were shortened */
+	uint16_t dropped;          /* attributes that found no room */
+	uint16_t dropped_links;    /* links that found no room */
 	uint16_t pad;
 };
 

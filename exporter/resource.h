@@ -13,7 +13,7 @@ struct resource_attribute {
 	struct bytes key;
 	struct bytes value; /* UTF-8 or not: the encoder makes text of it; p == NULL: number */
 	int64_t number;
-	bool given;         /* by a variable: not replaced by what is found here */
+	bool given; /* by a variable: not replaced by what is found here */
 };
 
 /* 16 KiB, in static storage of the caller. Do not copy: the attributes point into text. */

@@ -25,7 +25,8 @@ int stat_start_ticks(struct bytes stat, uint64_t *ticks);
 /* The user id's name in one line of /etc/passwd; false: another user's line. */
 bool passwd_line_name(struct bytes line, uint32_t uid, struct bytes *name);
 
-/* KEY=value of an os-release file, unquoted into room (at least line.n bytes); false: another key. */
+/* KEY=value of an os-release file, unquoted into room (at least line.n bytes); false: another key.
+ */
 bool os_release_value(struct bytes line, const char *key, char *room, struct bytes *value);
 
 /* The container's id in one line of /proc/self/cgroup or mountinfo, 64 digits; else empty. */

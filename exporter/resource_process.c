@@ -7,7 +7,7 @@
 #include "exporter/resource_parts.h"
 
 #define VALUE_MAX        1024 /* a longer path or command is left out, not cut */
-#define TICKS_PER_SECOND 100 /* USER_HZ: part of the kernel's interface on every 64-bit port */
+#define TICKS_PER_SECOND 100  /* USER_HZ: part of the kernel's interface on every 64-bit port */
 
 int stat_start_ticks(struct bytes stat, uint64_t *ticks)
 {

@@ -30,7 +30,7 @@ bool ring_check(const struct ring *r, size_t size);
 struct ring_writer {
 	struct ring *ring;
 	unsigned shard;
-	uint64_t tail;        /* where the record starts, logical position */
+	uint64_t tail; /* where the record starts, logical position */
 	struct record record;
 };
 int ring_begin(struct ring_writer *w, struct ring *r, uint8_t *shard_hint, uint32_t owner_tid);
@@ -39,10 +39,11 @@ int ring_begin(struct ring_writer *w, struct ring *r, uint8_t *shard_hint, uint3
 bool ring_commit(struct ring_writer *w);
 void ring_abort(struct ring_writer *w);
 
-/* Consumer (one at a time). Calls fn for waiting records, oldest first within a shard, until none is
- * left or fn returns false (that record is then not taken and comes again). What was taken stays in
- * place until ring_release(). Returns how many were taken. */
-unsigned ring_take(struct ring *r, bool (*fn)(void *arg, const struct record_head *record), void *arg);
+/* Consumer (one at a time). Calls fn for waiting records, oldest first within a shard, until none
+ * is left or fn returns false (that record is then not taken and comes again). What was taken stays
+ * in place until ring_release(). Returns how many were taken. */
+unsigned ring_take(struct ring *r, bool (*fn)(void *arg, const struct record_head *record),
+		   void *arg);
 void ring_release(struct ring *r);
 
 /* Spans committed and not yet released. */
