@@ -52,7 +52,7 @@ size_t batch_collect(struct batch *b, struct arena *a, struct ring *r, size_t ma
 	c.max_spans = waiting < max_spans ? waiting : max_spans;
 	if (!c.max_spans)
 		return 0;
-	while (!(b->records = arena_alloc(a, c.max_spans * sizeof(*b->records))))
+	while (!(b->records = arena_alloc(a, c.max_spans * sizeof(void *))))
 		if (!(c.max_spans /= 2))
 			return 0;
 	ring_take(r, collect, &c);

@@ -50,7 +50,7 @@ static int wait_writable(int fd, uint64_t end)
 static int write_all(int fd, struct bytes b)
 {
 	uint64_t end = clock_monotonic_ns() + CONSOLE_WAIT_MS * 1000000ull;
-	struct stat st;
+	struct stat st = { 0 };
 	bool regular = raw_fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 
 	while (b.n) {
@@ -155,7 +155,7 @@ static void link_parents(struct forest *f)
 /* The spans of each trace as a list that its first span heads. */
 static void link_traces(struct forest *f)
 {
-	memset(f->buckets, 0, (f->mask + 1) * sizeof(*f->buckets));
+	memset(f->buckets, 0, (f->mask + 1) * sizeof(void *));
 	for (size_t i = f->count; i-- > 0;) {
 		struct node *n = f->by_start[i], **at = bucket_of(f, n->head->trace_id);
 
@@ -176,11 +176,11 @@ static int forest_plant(struct forest *f, struct arena *a, const struct record_h
 		buckets *= 2;
 	*f = (struct forest){ .count = n, .mask = buckets - 1 };
 	f->nodes = arena_alloc(a, n * sizeof(*f->nodes));
-	f->by_start = arena_alloc(a, n * sizeof(*f->by_start));
-	f->buckets = arena_alloc(a, buckets * sizeof(*f->buckets));
+	f->by_start = arena_alloc(a, n * sizeof(void *));
+	f->buckets = arena_alloc(a, buckets * sizeof(void *));
 	if (!f->nodes || !f->by_start || !f->buckets)
 		return -ENOMEM;
-	memset(f->buckets, 0, buckets * sizeof(*f->buckets));
+	memset(f->buckets, 0, buckets * sizeof(void *));
 	for (size_t i = 0; i < n; i++) {
 		f->nodes[i] = (struct node){ .head = records[i] };
 		f->by_start[i] = &f->nodes[i];

@@ -75,12 +75,12 @@ bool message_array_append(struct scratch *s, Otlp__ArrayValue *array, Otlp__AnyV
 	if (!value)
 		return false;
 	if ((n & (n - 1)) == 0) { /* 0, 1, 2, 4 ...: full */
-		Otlp__AnyValue **longer = scratch_alloc(s, (n ? 2 * n : 1) * sizeof(*longer));
+		Otlp__AnyValue **longer = scratch_alloc(s, (n ? 2 * n : 1) * sizeof(void *));
 
 		if (!longer)
 			return false;
 		if (n)
-			memcpy(longer, array->values, n * sizeof(*longer));
+			memcpy(longer, array->values, n * sizeof(void *));
 		array->values = longer;
 	}
 	array->values[array->n_values++] = value;
@@ -131,7 +131,7 @@ Otlp__Resource *resource_message(struct scratch *s, const struct resource *r)
 	if (!message)
 		return NULL;
 	otlp__resource__init(message);
-	message->attributes = scratch_alloc(s, r->count * sizeof(*message->attributes));
+	message->attributes = scratch_alloc(s, r->count * sizeof(void *));
 	for (size_t i = 0; message->attributes && i < r->count; i++) {
 		const struct resource_attribute *a = &r->attributes[i];
 		char *key = message_text(s, a->key, UTF8_NO_LIMIT);

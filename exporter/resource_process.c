@@ -59,7 +59,7 @@ void iso8601_format(char text[static CREATION_TIME_LEN], uint64_t ms)
 struct bytes process_creation_time(char text[static CREATION_TIME_LEN])
 {
 	char room[1024];
-	struct timespec since_boot;
+	struct timespec since_boot = { 0 };
 	uint64_t ticks, boot_ms;
 
 	if (stat_start_ticks(file_start("/proc/self/stat", room, sizeof(room)), &ticks) < 0 ||
