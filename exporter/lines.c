@@ -72,19 +72,13 @@ void lines_close(struct lines *l)
 struct bytes file_start(const char *path, char *p, size_t size)
 {
 	int fd = raw_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
-	size_t n = 0;
+	ssize_t n;
 
 	if (fd < 0)
 		return (struct bytes){ p, 0 };
-	while (n < size) {
-		ssize_t got = raw_read(fd, p + n, size - n);
-
-		if (got == -EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-	}
+	do
+		n = raw_read(fd, p, size);
+	while (n == -EINTR);
 	raw_close(fd);
-	return (struct bytes){ p, n };
+	return (struct bytes){ p, n > 0 ? (size_t)n : 0 };
 }

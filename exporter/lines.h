@@ -22,7 +22,7 @@ int lines_open(struct lines *l, const char *path);
 bool lines_next(struct lines *l, struct bytes *line);
 void lines_close(struct lines *l);
 
-/* The start of a file, up to size bytes; empty when it cannot be read. For files without lines. */
+/* What one read gives of a file, which is all of a small one; empty when it cannot be read. */
 struct bytes file_start(const char *path, char *p, size_t size);
 
 #endif

@@ -85,9 +85,27 @@ static bool find_container(struct resource *r, const char *path,
 	return id.n > 0;
 }
 
+/* The mount a path lies on, or 0: not known (before Linux 5.8). */
+static uint64_t mount_of(const char *path)
+{
+	struct statx st = { 0 };
+
+	if (raw_syscall6(SYS_statx, AT_FDCWD, (long)path, 0, STATX_MNT_ID, (long)&st, 0) < 0 ||
+	    !(st.stx_mask & STATX_MNT_ID))
+		return 0;
+	return st.stx_mnt_id;
+}
+
 void resource_add_container(struct resource *r)
 {
-	if (!find_container(r, "/proc/self/cgroup", cgroup_line_container))
+	uint64_t mount;
+
+	if (find_container(r, "/proc/self/cgroup", cgroup_line_container))
+		return;
+	/* The kernel takes long to write the table of mounts, which can be large: it is read only
+	 * when the file that is looked for there is a mount of its own. */
+	mount = mount_of("/etc/hostname");
+	if (!mount || mount != mount_of("/etc"))
 		find_container(r, "/proc/self/mountinfo", mountinfo_line_container);
 }
 
