@@ -3,9 +3,13 @@
  * exchange of that word, so a reader sees the old number or the new one, both open until then. */
 #include "base/own_fd.h"
 
+#include <linux/close_range.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include "base/clock.h"
 #include "base/raw.h"
+#include "base/thread.h"
 
 /* High, but below the table size that most processes have anyway: the kernel's table grows with
  * the highest number in use. */
@@ -16,6 +20,8 @@
 
 static _Atomic uint64_t slots[OWN_FD_SLOTS];
 static _Atomic uint32_t in_use; /* slots with a descriptor; usually none */
+/* The same for the one thread that has its own table: number + 1, 0 none. Only it looks. */
+static int own_table[OWN_FD_SLOTS];
 
 static int fd_of(uint64_t word)
 {
@@ -80,8 +86,14 @@ static int replace(enum own_fd_slot slot, int expected, int fd)
 
 int own_fd_adopt(enum own_fd_slot slot, int fd)
 {
-	int high = duplicate_high(fd), before;
+	int high, before;
 
+	if (thread_state.private_descriptors) {
+		own_fd_close(slot);
+		own_table[slot] = fd + 1;
+		return fd;
+	}
+	high = duplicate_high(fd);
 	raw_close(fd);
 	if (high < 0)
 		return high;
@@ -95,6 +107,8 @@ int own_fd_get(enum own_fd_slot slot)
 {
 	uint64_t word = atomic_load_explicit(&slots[slot], memory_order_relaxed);
 
+	if (thread_state.private_descriptors)
+		return own_table[slot] - 1;
 	while (fd_of(word) >= 0)
 		if (atomic_compare_exchange_weak_explicit(&slots[slot], &word, word + ONE_HOLDER,
 							  memory_order_acquire,
@@ -107,6 +121,8 @@ void own_fd_put(enum own_fd_slot slot)
 {
 	uint64_t word = atomic_load_explicit(&slots[slot], memory_order_relaxed);
 
+	if (thread_state.private_descriptors)
+		return;
 	/* A fork in between has already forgotten the holders. */
 	while (word >= ONE_HOLDER)
 		if (atomic_compare_exchange_weak_explicit(&slots[slot], &word, word - ONE_HOLDER,
@@ -117,15 +133,24 @@ void own_fd_put(enum own_fd_slot slot)
 
 void own_fd_close(enum own_fd_slot slot)
 {
-	int fd = replace(slot, -1, -1);
+	int fd;
 
+	if (thread_state.private_descriptors) {
+		fd = own_table[slot] - 1;
+		own_table[slot] = 0;
+	} else {
+		fd = replace(slot, -1, -1);
+	}
 	if (fd >= 0)
 		raw_close(fd);
 }
 
 void own_fd_disown(enum own_fd_slot slot)
 {
-	replace(slot, -1, -1);
+	if (thread_state.private_descriptors)
+		own_table[slot] = 0;
+	else
+		replace(slot, -1, -1);
 }
 
 bool own_fd_contains(int fd)
@@ -164,8 +189,50 @@ int own_fd_next(unsigned first, unsigned last)
 	return lowest;
 }
 
+/* Closes all but the given numbers (ascending, at most one a slot), from above: the first call
+ * makes the table this thread's own and copies only what is below. */
+static int close_all_but(const int *keep, unsigned n)
+{
+	unsigned last = ~0u;
+	int flags = CLOSE_RANGE_UNSHARE, err;
+
+	for (unsigned i = n; i-- > 0; flags = 0) {
+		err = raw_close_range((unsigned)keep[i] + 1, last, flags);
+		if (err)
+			return err;
+		last = (unsigned)keep[i] - 1;
+	}
+	return raw_close_range(0, last, flags);
+}
+
+int own_fd_private(void)
+{
+	int number[OWN_FD_SLOTS], keep[OWN_FD_SLOTS], err, at = -1;
+	unsigned n = 0;
+
+	if (raw_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0)
+		return -EPERM;
+	/* What a flush on the program's threads has left open is closed where it was opened. */
+	own_fd_close(OWN_FD_EXPORT);
+	own_fd_close(OWN_FD_RESOLVE);
+	for (int i = 0; i < OWN_FD_SLOTS; i++)
+		number[i] = own_fd_get((enum own_fd_slot)i); /* stays there while it is held */
+	while ((at = own_fd_next((unsigned)at + 1, INT32_MAX)) >= 0)
+		keep[n++] = at;
+	err = close_all_but(keep, n);
+	for (int i = 0; i < OWN_FD_SLOTS; i++) {
+		if (number[i] >= 0)
+			own_fd_put((enum own_fd_slot)i);
+		own_table[i] = number[i] + 1;
+	}
+	if (!err)
+		thread_state.private_descriptors = true;
+	return err;
+}
+
 void own_fd_child(void)
 {
+	memset(own_table, 0, sizeof(own_table));
 	for (int i = 0; i < OWN_FD_SLOTS; i++) {
 		uint64_t word = atomic_load_explicit(&slots[i], memory_order_relaxed);
 

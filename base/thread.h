@@ -16,6 +16,7 @@ struct thread_state {
 	uint32_t exchange;      /* pool index + 1 of the exchange this thread serves, 0 none */
 	uint32_t exchange_gen;  /* its generation: a closed exchange is never taken for a new one */
 	int wait_fd;            /* the last wait was a poll of this fd alone: fd + 1, else 0 */
+	bool private_descriptors; /* has a descriptor table of its own: own_fd_private() */
 	bool waits_on_inbound;  /* ever waited on a set with an inbound connection: an event loop */
 	struct guard *guard;    /* where to go on when archive code gives up: base/guard.h */
 	uint8_t ring_shard;     /* where this thread last found a free shard, + 1 */

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/own_fd.h"
 #include "base/raw.h"
 #include "base/thread.h"
 #include "exporter/retry.h"
@@ -117,6 +118,7 @@ static void *worker_main(void *arg)
 	/* Nothing that is called on this thread is the program's. */
 	thread_enter();
 	raw_prctl(PR_SET_NAME, (long)"tagalong", 0, 0, 0);
+	own_fd_private(); /* where that cannot be, high numbers in the program's table do */
 	while (!parking(w)) {
 		uint32_t total;
 		int n;

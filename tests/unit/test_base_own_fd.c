@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <sys/socket.h>
+#include <sched.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,6 +12,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/own_fd.h"
+#include "base/thread.h"
 #include "base/raw.h"
 
 #ifdef TAGALONG_SANITIZED
@@ -227,4 +230,72 @@ Test(own_fd, disowns_a_number_that_became_somebody_elses)
 	cr_assert_eq(own_fd_next(0, ~0u), -1);
 	own_fd_disown(OWN_FD_EXPORT);
 	cr_assert_eq(own_fd_next(0, ~0u), -1);
+}
+
+/* ---- a table of our own ---- */
+
+struct private_run {
+	int status;        /* of own_fd_private() */
+	int socket;        /* number a new socket gets, adopted */
+	int file;          /* our file as the thread sees it */
+	bool sees_program; /* a descriptor of the program's is open there */
+	int pipe_end;
+	_Atomic bool ready, leave;
+};
+
+static void *run_private(void *arg)
+{
+	struct private_run *r = arg;
+	int fd;
+
+	thread_enter();
+	r->status = own_fd_private();
+	fd = (int)raw_socket(AF_INET, SOCK_STREAM, 0);
+	r->socket = own_fd_adopt(OWN_FD_EXPORT, fd);
+	r->sees_program = raw_fcntl(r->pipe_end, F_GETFD, 0) >= 0 && r->pipe_end != r->socket;
+	r->file = own_fd_get(OWN_FD_TRACES);
+	own_fd_put(OWN_FD_TRACES);
+	atomic_store(&r->ready, true);
+	while (!atomic_load(&r->leave))
+		sched_yield();
+	own_fd_close(OWN_FD_EXPORT);
+	return NULL;
+}
+
+Test(own_fd, private_table_takes_no_number_and_keeps_nothing_open, .timeout = 20)
+{
+	struct private_run r = { .status = -1 };
+	int ends[2], file, opened, closed;
+	pthread_t thread;
+	char byte;
+
+	file = own_fd_adopt(OWN_FD_TRACES, open("/dev/null", O_WRONLY));
+	cr_assert_eq(pipe(ends), 0);
+	r.pipe_end = ends[1];
+	cr_assert_eq(pthread_create(&thread, NULL, run_private, &r), 0);
+	while (!atomic_load(&r.ready))
+		sched_yield();
+	if (r.status == -EPERM || r.status == -ENOSYS) {
+		/* Allowed by the contract: an old kernel, a filtered process. */
+		atomic_store(&r.leave, true);
+		pthread_join(thread, NULL);
+		return;
+	}
+	cr_assert_eq(r.status, 0);
+	cr_assert_eq(r.socket, 0, "the first number of an empty table");
+	cr_assert_eq(r.file, file);
+	cr_assert_not(r.sees_program);
+	cr_assert_not(own_fd_contains(0), "the program may close its own standard input");
+	/* The number the program expects next is the one it gets. */
+	opened = open("/dev/null", O_RDONLY);
+	close(opened);
+	closed = open("/dev/null", O_RDONLY);
+	cr_assert_eq(opened, closed);
+	/* The last writer goes: the reader sees the end although our thread lives on. */
+	close(ends[1]);
+	cr_assert_eq(read(ends[0], &byte, 1), 0);
+	atomic_store(&r.leave, true);
+	pthread_join(thread, NULL);
+	close(closed);
+	close(ends[0]);
 }
