@@ -37,6 +37,11 @@ endif
 # -fbuiltin: a memcpy() of eight bytes is a move, not a call; what is not folded ends in our mem.c.
 LIBFLAGS := -U_FORTIFY_SOURCE -ffreestanding -fbuiltin -fno-stack-protector -fno-plt -fno-semantic-interposition -ftls-model=initial-exec
 
+# GCC clears and copies structs by `rep stos`, which takes longer to start than 500 bytes by vectors.
+BLOCKS   := vector_loop:1024:noalign,libcall:-1:noalign
+BLOCKS   := -mmemset-strategy=$(BLOCKS) -mmemcpy-strategy=$(BLOCKS)
+LIBFLAGS += $(shell $(CC) -Werror $(BLOCKS) -E -x c /dev/null >/dev/null 2>&1 && echo $(BLOCKS))
+
 BASE     := $(sort $(wildcard base/*.c))
 FREE     := $(sort $(wildcard base/freestanding/*.c))
 EXPORTER := $(sort $(wildcard exporter/*.c))
