@@ -52,17 +52,6 @@ int traceparent_parse(struct span_context *out, struct bytes value)
 	return 0;
 }
 
-static char *put_hex(char *to, const uint8_t *from, size_t n)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < n; i++) {
-		*to++ = digits[from[i] >> 4];
-		*to++ = digits[from[i] & 15];
-	}
-	return to;
-}
-
 void traceparent_format(char text[static TRACEPARENT_LEN + 1], const struct span_context *context)
 {
 	uint8_t flags = context->flags & TRACE_FLAGS_KNOWN;
@@ -71,10 +60,10 @@ void traceparent_format(char text[static TRACEPARENT_LEN + 1], const struct span
 	*to++ = '0';
 	*to++ = '0';
 	*to++ = '-';
-	to = put_hex(to, context->trace_id, 16);
+	to = hex_format(to, context->trace_id, 16);
 	*to++ = '-';
-	to = put_hex(to, context->span_id, 8);
+	to = hex_format(to, context->span_id, 8);
 	*to++ = '-';
-	to = put_hex(to, &flags, 1);
+	to = hex_format(to, &flags, 1);
 	*to = '\0';
 }

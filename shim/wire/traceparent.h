@@ -58,7 +58,9 @@ void b3_format(struct text *out, const struct span_context *context, bool debug)
 int jaeger_parse(struct span_context *out, bool *debug, struct bytes value);
 void jaeger_format(struct text *out, const struct span_context *context, bool debug);
 
-/* Lower-case hex of exactly n bytes; -EINVAL for anything else. */
+/* Lower-case hex of exactly n bytes; -EINVAL for anything else, *out then undefined. */
 int hex_parse(uint8_t *out, size_t n, struct bytes hex);
+/* The other way; returns where the text ends. */
+char *hex_format(char *to, const uint8_t *from, size_t n);
 
 #endif

@@ -182,6 +182,44 @@ Test(traceparent, hex_takes_exactly_n_bytes_in_lower_case)
 	cr_assert_eq(out[0], 0x0f);
 }
 
+/* Steps of eight bytes and what is left behind them; each place of a step with each byte. */
+Test(traceparent, hex_comes_back_as_it_went)
+{
+	uint8_t in[19], out[19];
+	char text[38];
+
+	for (unsigned v = 0; v < 256; v++) {
+		for (size_t i = 0; i < sizeof(in); i++)
+			in[i] = (uint8_t)(v + 37 * i);
+		for (size_t n = 0; n <= sizeof(in); n++) {
+			struct bytes hex;
+
+			cr_assert_eq(hex_format(text, in, n) - text, (ptrdiff_t)(2 * n));
+			hex = guard_copy(text, 2 * n);
+			cr_assert_eq(hex_parse(out, n, hex), 0);
+			cr_assert_eq(memcmp(in, out, n), 0);
+			guard_free(hex);
+		}
+	}
+	cr_assert_eq(memcmp(text, "ff", 2), 0);
+}
+
+Test(traceparent, hex_knows_no_other_digits)
+{
+	uint8_t out[8];
+
+	for (unsigned v = 0; v < 256; v++)
+		for (size_t i = 0; i < 16; i++) {
+			char text[16];
+			bool digit = strchr("0123456789abcdef", (int)v) && v;
+
+			memset(text, '5', sizeof(text));
+			text[i] = (char)v;
+			cr_assert_eq(hex_parse(out, 8, (struct bytes){ text, 16 }) == 0, digit,
+				     "byte %u at %zu", v, i);
+		}
+}
+
 #ifndef TAGALONG_SANITIZED
 /* An order of magnitude above what it takes, so that only a change of kind fails on a busy machine.
  */
