@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "shim/wire/traceparent.h"
+#include "shim/wire/url.h"
 
 #define EXCHANGES_MAX      16384 /* open at once in the process */
 #define EXCHANGE_TEXT      704   /* bytes of text an exchange holds itself; more needs a block */
@@ -52,6 +53,9 @@ struct exchange {
 	const char *error; /* error.type, a literal, NULL none */
 	/* Views into text (or literals). */
 	struct bytes method, target, host, user_agent, tracestate, baggage;
+	struct url_target url;    /* the parts of `target` */
+	struct bytes server_name; /* the host that is asked for, without port; may be empty */
+	uint16_t server_port;     /* 0: not said */
 	struct bytes forwarded_client, forwarded_proto, forwarded_host;
 	struct {
 		struct bytes name, value;

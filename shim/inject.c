@@ -156,7 +156,7 @@ static void prepare(struct conn *c, struct shim_write *w, const struct http1_hea
 	w->prepared = true;
 	if (link.leave)
 		return;
-	if (!request_may_carry(c, head)) {
+	if (!request_may_carry(c, a->exchange)) {
 		count(inject_skipped_target);
 		return;
 	}

@@ -42,6 +42,18 @@ static void keep_captured(struct exchange *e, const struct http1_head *head, str
 	}
 }
 
+/* Where the request goes. RFC 9112 section 3.2.2: an absolute target overrides Host. */
+static void split_target(struct exchange *e)
+{
+	struct bytes authority;
+
+	if (url_parse_target(&e->url, e->target, bytes_equal(e->method, BYTES("CONNECT"))) < 0)
+		e->url = (struct url_target){ .path = e->target };
+	authority = e->url.authority.n ? e->url.authority : e->host;
+	if (authority.n)
+		url_split_host(&e->server_name, &e->server_port, authority);
+}
+
 static struct exchange *open_exchange(const struct http1_head *head, size_t more)
 {
 	struct exchange *e = exchange_open(head->length + more + TEXT_SLACK);
@@ -54,6 +66,7 @@ static struct exchange *open_exchange(const struct http1_head *head, size_t more
 	e->target = keep(e, head->target);
 	e->host = keep(e, head->field[HTTP1_HOST]);
 	e->user_agent = keep(e, head->field[HTTP1_USER_AGENT]);
+	split_target(e);
 	e->minor = head->minor;
 	e->forks = atomic_load_explicit(&process_state.forks, memory_order_relaxed);
 	e->start_ns = clock_realtime_ns();
@@ -117,15 +130,13 @@ struct exchange *request_open_server(struct conn *c, int fd, const struct http1_
 {
 	struct exchange *e = open_exchange(head, 0);
 	struct propagate_in in;
-	struct url_target target;
 
 	if (!e)
 		return NULL;
 	e->server = true;
 	extract(e, &in, head, whole);
 	e->excluded = config.disabled;
-	if (config.exclude_paths[0] && url_parse_target(&target, head->target, false) == 0 &&
-	    route_excluded(target.path)) {
+	if (config.exclude_paths[0] && route_excluded(e->url.path)) {
 		e->excluded = true;
 		count(exchanges_excluded);
 	}
@@ -152,40 +163,17 @@ struct exchange *request_open_server(struct conn *c, int fd, const struct http1_
 
 /* ---- client ---- */
 
-void request_target_host(struct bytes *host, uint16_t *port, struct bytes target,
-			 struct bytes host_header, bool connect)
+bool request_may_carry(const struct conn *c, const struct exchange *e)
 {
-	struct bytes authority = host_header;
-	struct url_target t;
-
-	/* RFC 9112 section 3.2.2: an absolute target overrides Host. */
-	if (url_parse_target(&t, target, connect) == 0 && t.authority.n)
-		authority = t.authority;
-	*port = 0;
-	if (!authority.n || url_split_host(host, port, authority) < 0)
-		*host = (struct bytes){ NULL, 0 };
-}
-
-bool request_may_carry(const struct conn *c, const struct http1_head *head)
-{
-	struct bytes host;
-	uint16_t port;
-
-	if (bytes_equal(head->method, BYTES("CONNECT")))
+	if (bytes_equal(e->method, BYTES("CONNECT")))
 		return false;
-	request_target_host(&host, &port, head->target, head->field[HTTP1_HOST], false);
-	if (!host.n)
-		host = bytes_of(c->peer);
-	return route_propagates_to(host) && !route_is_metadata(bytes_of(c->peer));
+	return route_propagates_to(e->server_name.n ? e->server_name : bytes_of(c->peer)) &&
+	       !route_is_metadata(bytes_of(c->peer));
 }
 
-static bool goes_to_collector(const struct conn *c, const struct http1_head *head)
+static bool goes_to_collector(const struct conn *c, const struct exchange *e)
 {
-	struct bytes host;
-	uint16_t port;
-
-	request_target_host(&host, &port, head->target, head->field[HTTP1_HOST], false);
-	return exporter_is_endpoint(host, port ? port : 80) ||
+	return exporter_is_endpoint(e->server_name, e->server_port ? e->server_port : 80) ||
 	       (c->peer[0] && exporter_is_endpoint(bytes_of(c->peer), c->peer_port));
 }
 
@@ -269,19 +257,17 @@ struct exchange *request_open_client(struct conn *c, int fd, const struct http1_
 	link_find(link, head);
 	if (!link->leave && !link->rewrite && propagate_head_carries_context(head))
 		link->leave = true;
-	if (link->leave || goes_to_collector(c, head)) {
+	e = open_exchange(head, link->leave ? 0 : inherited_size(link));
+	if (!e)
+		return NULL;
+	if (link->leave || goes_to_collector(c, e)) {
 		/* An exchange all the same, so that its response is followed: no span, no header.
 		 */
 		link->leave = true;
 		count(exchanges_left_to_program);
-		e = open_exchange(head, 0);
-		if (e)
-			e->excluded = true;
+		e->excluded = true;
 		return e;
 	}
-	e = open_exchange(head, inherited_size(link));
-	if (!e)
-		return NULL;
 	e->link = link->rule;
 	inherit_texts(e, link);
 	if (config.disabled) {

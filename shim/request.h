@@ -19,13 +19,9 @@ struct exchange *request_open_client(struct conn *c, int fd, const struct http1_
 
 /* Whether trace headers may be added to this request: not on CONNECT, not to hosts outside
  * TAGALONG_PROPAGATE_TO, not to metadata services. */
-bool request_may_carry(const struct conn *c, const struct http1_head *head);
+bool request_may_carry(const struct conn *c, const struct exchange *e);
 
 /* Notes status, version and captured headers of a response head. */
 void request_note_response(struct exchange *e, const struct http1_head *head, struct bytes whole);
-
-/* host and port a client request names: absolute target, else Host. Empty when neither does. */
-void request_target_host(struct bytes *host, uint16_t *port, struct bytes target,
-			 struct bytes host_header, bool connect);
 
 #endif

@@ -18,7 +18,6 @@ struct view {
 	struct conn *c;
 	struct exchange *e;
 	struct record *r;
-	struct url_target target;
 	struct bytes host; /* of the server, without port */
 	uint16_t port;
 	struct bytes known_method;
@@ -108,7 +107,7 @@ static void put_name(struct view *v)
 	char room[NAME_MAX_BYTES];
 	struct text name = TEXT_ON(room);
 
-	route_put_span_name(&name, v->e->method, v->target.path);
+	route_put_span_name(&name, v->e->method, v->e->url.path);
 	record_put(v->r, RECORD_NAME, text_bytes(&name));
 }
 
@@ -130,17 +129,17 @@ static void put_server(struct view *v)
 {
 	struct exchange *e = v->e;
 	struct bytes scheme = e->forwarded_proto.n ? e->forwarded_proto
-			      : v->target.scheme.n ? v->target.scheme
+			      : v->e->url.scheme.n ? v->e->url.scheme
 						   : BYTES("http");
 	char room[URL_ROOM];
 	struct text query = TEXT_ON(room);
 	char *block = url_block(v, &query);
-	struct bytes route = route_find(v->target.path);
+	struct bytes route = route_find(v->e->url.path);
 
-	put(v, ATTRIBUTE_URL_PATH, v->target.path);
+	put(v, ATTRIBUTE_URL_PATH, v->e->url.path);
 	put(v, ATTRIBUTE_URL_SCHEME, scheme);
-	if (v->target.query.n) {
-		url_put_query_redacted(&query, v->target.query);
+	if (v->e->url.query.n) {
+		url_put_query_redacted(&query, v->e->url.query);
 		put(v, ATTRIBUTE_URL_QUERY, text_bytes(&query));
 	}
 	put_if(v, ATTRIBUTE_HTTP_ROUTE, route);
@@ -168,7 +167,7 @@ static void put_client(struct view *v)
 	char room[URL_ROOM];
 	struct text url = TEXT_ON(room);
 	char *block = url_block(v, &url);
-	struct bytes scheme = v->target.scheme.n ? v->target.scheme : BYTES("http");
+	struct bytes scheme = v->e->url.scheme.n ? v->e->url.scheme : BYTES("http");
 	uint16_t standard = bytes_equal(scheme, BYTES("https")) ? 443 : 80;
 	bool named = v->host.n != 0;
 
@@ -179,7 +178,7 @@ static void put_client(struct view *v)
 	put_if(v, ATTRIBUTE_SERVER_ADDRESS, v->host);
 	if (v->port || !v->c->unix_socket)
 		record_put_int(v->r, ATTRIBUTE_SERVER_PORT, v->port ? v->port : standard);
-	url_put_full(&url, &v->target, scheme, v->host, v->port);
+	url_put_full(&url, &v->e->url, scheme, v->host, v->port);
 	put(v, ATTRIBUTE_URL_FULL, text_bytes(&url));
 	put(v, ATTRIBUTE_TAGALONG_LINK, link_rule_name(v->e->link));
 	if (config.semconv & SEMCONV_HTTP_DUP) {
@@ -244,14 +243,12 @@ static void put_head(struct record_head *h, struct exchange *e)
 static void find_server(struct view *v)
 {
 	struct exchange *e = v->e;
-	bool connect = bytes_equal(e->method, BYTES("CONNECT"));
 
-	if (url_parse_target(&v->target, e->target, connect) < 0)
-		v->target = (struct url_target){ .path = e->target };
 	if (e->server && e->forwarded_host.n &&
 	    url_split_host(&v->host, &v->port, e->forwarded_host) == 0)
 		return;
-	request_target_host(&v->host, &v->port, e->target, e->host, connect);
+	v->host = e->server_name;
+	v->port = e->server_port;
 }
 
 void span_end(struct conn *c, struct exchange *e)

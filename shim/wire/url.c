@@ -98,11 +98,14 @@ int url_parse_target(struct url_target *out, struct bytes target, bool connect)
 	return 0;
 }
 
-/* RFC 3986 reg-name, which also covers IPv4; international names may come as raw UTF-8. */
+/* RFC 3986 reg-name, which also covers IPv4: letters, digits and -._~%!$&'()*+,;= (a set of
+ * bits); international names may come as raw UTF-8. */
 static bool host_char(char c)
 {
-	return is_alnum(c) || (unsigned char)c >= 0x80 ||
-	       (c > ' ' && memchr("-._~%!$&'()*+,;=", c, 16) != NULL);
+	static const uint64_t set[2] = { 0x2bff7ff200000000, 0x47fffffe87fffffe };
+	uint8_t u = (uint8_t)c;
+
+	return u >= 0x80 || set[u >> 6] >> (u & 63) & 1;
 }
 
 /* Inside the brackets: hex, colons, an IPv4 tail, a zone. */
