@@ -215,26 +215,7 @@ uint32_t exporter_waiting(void)
 	return atomic_load(&exporter.ring) ? drain_waiting(&exporter.drain) : 0;
 }
 
-static bool is_own_address(const struct net_address *a)
-{
-	const struct resolver *r = &exporter.sink.transport.resolver;
-
-	for (unsigned i = 0; r->fixed && i < r->address_count; i++)
-		if (net_same_address(a, &r->addresses[i]))
-			return true;
-	return false;
-}
-
 bool exporter_is_endpoint(struct bytes host, uint16_t port)
 {
-	const struct endpoint *e = &exporter.sink.transport.endpoint;
-	struct net_address a;
-
-	if (!exporter.sink.to_otlp || port != e->port)
-		return false;
-	if (host.n > 1 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-		host = (struct bytes){ host.p + 1, host.n - 2 };
-	if (bytes_equal_nocase(host, bytes_of(e->host)))
-		return true;
-	return net_parse_address(&a, host) == 0 && is_own_address(&a);
+	return exporter.sink.to_otlp && transport_owns(&exporter.sink.transport, host, port);
 }

@@ -28,7 +28,61 @@ void transport_init(struct transport *t, const struct config *c, _Atomic uint32_
 	if (t->endpoint.trouble)
 		return;
 	resolver_init(&t->resolver, t->endpoint.host, "/etc/hosts", "/etc/resolv.conf", stop);
+	if (t->resolver.fixed) {
+		memcpy(t->known, t->resolver.addresses, sizeof(t->known));
+		t->known_count = t->resolver.address_count;
+	}
 	http_init(&t->http, &t->endpoint, &t->resolver, stop);
+}
+
+static void address_words(const struct net_address *a, uint64_t words[static 2])
+{
+	uint8_t ip[16] = { [10] = 0xff, 0xff };
+
+	if (a->is_ipv6)
+		memcpy(ip, a->ip, 16);
+	else
+		memcpy(ip + 12, a->ip, 4);
+	memcpy(words, ip, 16);
+}
+
+/* The address that worked stands first. */
+static void remember_peer(struct transport *t)
+{
+	uint64_t words[2];
+
+	address_words(&t->resolver.addresses[0], words);
+	atomic_store_explicit(&t->peer[0], words[0], memory_order_relaxed);
+	atomic_store_explicit(&t->peer[1], words[1], memory_order_relaxed);
+}
+
+static bool is_peer(const struct transport *t, const struct net_address *a)
+{
+	uint64_t words[2];
+
+	address_words(a, words);
+	return (words[0] || words[1]) && /* zero: nobody yet */
+	       words[0] == atomic_load_explicit(&t->peer[0], memory_order_relaxed) &&
+	       words[1] == atomic_load_explicit(&t->peer[1], memory_order_relaxed);
+}
+
+bool transport_owns(const struct transport *t, struct bytes host, uint16_t port)
+{
+	struct net_address a;
+
+	if (port != t->endpoint.port)
+		return false;
+	if (host.n > 1 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+		host = (struct bytes){ host.p + 1, host.n - 2 };
+	if (bytes_equal_nocase(host, bytes_of(t->endpoint.host)))
+		return true;
+	/* A zone would mean a look into /sys. */
+	if ((host.n && memchr(host.p, '%', host.n)) || net_parse_address(&a, host))
+		return false;
+	for (unsigned i = 0; i < t->known_count; i++)
+		if (net_same_address(&a, &t->known[i]))
+			return true;
+	return is_peer(t, &a);
 }
 
 static bool stopped(const struct transport *t)
@@ -158,6 +212,7 @@ static bool attempt(struct transport *t, struct bytes request, uint64_t deadline
 		complain_of_error(t, err);
 		return false;
 	}
+	remember_peer(t);
 	if (t->reply.status / 100 == 2) {
 		read_success(t, o);
 		return true;

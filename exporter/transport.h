@@ -15,6 +15,12 @@ struct transport {
 	struct complaints complaints;
 	_Atomic uint32_t *stop;
 	_Atomic uint32_t failing; /* the last attempt got no final answer */
+	/* For transport_owns(), which other threads ask: what was known at the start, and whom we
+	 * spoke to last (IPv6, or IPv4 mapped into it; half of a new one with half of an old one is
+	 * nobody). */
+	struct net_address known[RESOLVER_ADDRESSES];
+	unsigned known_count;
+	_Atomic uint64_t peer[2];
 };
 
 /* Reads the configuration and the files of the resolver; warnings go to the log. stop: a word that
@@ -24,6 +30,9 @@ void transport_init(struct transport *t, const struct config *c, _Atomic uint32_
 /* Posts one encoded request, with retries until the deadline. Waits; several seconds if need be. */
 void transport_send(struct transport *t, struct bytes request, uint64_t deadline_ns,
 		    struct outcome *o);
+
+/* True when address:port is where this transport sends. Any thread may ask. */
+bool transport_owns(const struct transport *t, struct bytes host, uint16_t port);
 
 static inline bool transport_failing(const struct transport *t)
 {

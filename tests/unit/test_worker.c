@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "fake_sink.h"
 
 /* Number of the thread named tagalong, 0 when there is none; *count is how many there are. */
@@ -138,6 +139,20 @@ Test(worker, leaves_the_signals_of_the_program_as_they_were)
 	exporter_start();
 	pthread_sigmask(SIG_SETMASK, NULL, &after);
 	cr_expect_eq(memcmp(&mask, &after, 8), 0);
+}
+
+/* glibc's setuid() asks every thread to change its ids, by a signal, and waits for all of them. */
+Test(worker, does_not_hang_the_program_that_changes_its_ids, .timeout = 10)
+{
+	int count;
+
+	setup(1000, 512);
+	exporter_start();
+	EVENTUALLY(worker_tid(&count) != 0);
+	for (int i = 0; i < 100; i++)
+		cr_expect_eq(setgid(getgid()), 0);
+	commit(1);
+	EVENTUALLY(counted(spans_exported) == 1);
 }
 
 Test(worker, leaves_a_receiver_alone_that_asked_for_it)
