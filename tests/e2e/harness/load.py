@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import time
 
 from .spans import CLIENT, SERVER
 from .wait import Timeout, wait_for
@@ -13,18 +14,22 @@ class Sent:
 
     def __init__(self, number, path, context):
         self.id, self.path, self.context, self.status = number, path, context, None
+        self.started = self.ended = 0.0
 
 
 def drive(port, n, in_flight=50, path="/r/{id}", with_context=lambda i: False, method="GET",
-          body=b"", keepalive=True, host="127.0.0.1"):
-    """Sends n requests over in_flight connections. Returns a Sent for each."""
+          body=b"", keepalive=True, host="127.0.0.1", per_connection=None):
+    """Sends n requests, in_flight at a time, at most per_connection on each connection. Returns a
+    Sent for each."""
     sent = [None] * n
     todo = iter(range(n))
 
     async def worker():
         reader = writer = None
+        here = 0
         for i in todo:
             s = Sent(i, path.format(id=i), None)
+            s.started = time.monotonic()
             head = f"{method} {s.path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
             if with_context(i):
                 s.context = (secrets.token_hex(16), secrets.token_hex(8))
@@ -41,9 +46,12 @@ def drive(port, n, in_flight=50, path="/r/{id}", with_context=lambda i: False, m
                 s.status, keep = await answer(reader, method)
             except (EOFError, ConnectionError):
                 s.status, keep = 0, False
-            if not (keep and keepalive):
+            here += 1
+            s.ended = time.monotonic()
+            if not (keep and keepalive) or here == per_connection:
                 writer.close()
                 writer = None
+                here = 0
         if writer:
             writer.close()
 

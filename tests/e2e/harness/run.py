@@ -103,19 +103,42 @@ class Run:
         for thing in reversed(self.closers):
             thing.close()
 
+    def stats(self, service):
+        """The counters a service printed at its end (TAGALONG_STATS)."""
+        return stats_of((self.tmp / f"{service}.tagalong.log").read_text())
+
     def warnings(self):
         """What the library had to say, by service."""
         return {p.name: p.read_text() for p in self.tmp.glob("*.tagalong.log") if p.stat().st_size}
 
 
+class Counters(dict):
+    """Counters of one or more processes; a counter that was not printed is 0."""
+
+    def __missing__(self, name):
+        return 0
+
+    def dropped(self):
+        """Spans that were in the ring and were not delivered."""
+        return sum(v for n, v in self.items() if n.startswith("spans_dropped_")) \
+            - self["spans_dropped_queue_full"] - self["spans_dropped_too_large"] \
+            - self["spans_dropped_shared"]
+
+    def not_committed(self):
+        return self["spans_dropped_queue_full"] + self["spans_dropped_too_large"] \
+            + self["spans_dropped_shared"]
+
+    def add_up(self):
+        return self["spans_committed"] == self["spans_exported"] + self.dropped()
+
+
 def stats_of(text):
-    """The counters of the TAGALONG_STATS lines in a program's stderr, summed."""
-    total = {}
+    """The counters of the TAGALONG_STATS lines in a text, summed."""
+    total = Counters()
     for line in text.splitlines():
-        if "spans_committed=" not in line:
-            continue
-        for name, value in re.findall(r"(\w+)=(\d+)", line):
-            total[name] = total.get(name, 0) + int(value)
+        if re.match(r"tagalong\[\d+\]:  ?\w+=\d", line):
+            for name, value in re.findall(r"(\w+)=(\d+)", line):
+                total[name] += int(value)
     return total
 
 
