@@ -132,8 +132,13 @@ uint32_t drain_waiting(const struct drain *d)
 
 void drain_idle(struct drain *d)
 {
+	uint32_t nobody = 0;
+
+	if (!atomic_compare_exchange_strong(&d->owner, &nobody, thread_id()))
+		return;
 	arena_free(&d->arena);
 	sink_idle(d->sink);
+	atomic_store(&d->owner, 0);
 }
 
 void drain_child(struct drain *d, struct ring *r)

@@ -38,7 +38,7 @@ void drain_abandon(struct drain *d);
 
 uint32_t drain_waiting(const struct drain *d);
 
-/* Memory goes back to the system. Only for who would call drain_batch(). */
+/* Memory goes back to the system, unless somebody is at it. */
 void drain_idle(struct drain *d);
 
 /* In a new process, with its new ring. */
