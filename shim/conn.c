@@ -183,7 +183,6 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 	memset(&c->broken, 0, sizeof(*c) - offsetof(struct conn, broken));
 	c->inbound = inbound;
 	c->unix_socket = unix_socket;
-	atomic_store_explicit(&c->head_out, true, memory_order_relaxed);
 	atomic_store_explicit(&c->references, 1, memory_order_relaxed);
 	unlock(c);
 	count(connections_tracked);
@@ -260,6 +259,15 @@ void conn_end_exchanges(struct conn *c, const char *error)
 {
 	struct exchange *e;
 
+	e = conn_oldest(c);
+	if (e && e->server && !e->status_seen && !c->error &&
+	    atomic_load_explicit(&c->writing, memory_order_relaxed)) {
+		/* Another thread is sending the answer: the client has it, or soon will. */
+		e->status = e->status_coming;
+		e->status_seen = e->status != 0;
+		if (e->status_seen)
+			error = NULL;
+	}
 	while ((e = conn_oldest(c)) != NULL) {
 		bool elsewhere =
 			!e->status_seen && e->forks != atomic_load_explicit(&process_state.forks,
@@ -283,7 +291,7 @@ void conn_forget(struct conn *c, int fd)
 	struct conn *expected = c;
 
 	alteration_drop(c);
-	atomic_store_explicit(&c->head_out, false, memory_order_relaxed);
+	atomic_store_explicit(&c->body_out, false, memory_order_relaxed);
 	/* Other descriptors of this stream find out for themselves. */
 	if (fd < 0 || !atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
 		return;

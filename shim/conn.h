@@ -44,7 +44,7 @@ struct conn {
 	_Atomic uint32_t references; /* descriptors that name it */
 	_Atomic uint8_t broken;      /* enum conn_break: to be given up at the next look */
 	_Atomic uint8_t writing;     /* a write is between begin and end */
-	_Atomic bool head_out;       /* a request head may be in the next bytes written */
+	_Atomic bool body_out;       /* the next bytes written go on with a body: no need to look */
 	uint8_t role;
 	bool inbound;                    /* accepted (or received from another process) */
 	bool written, read;              /* any bytes yet */

@@ -45,9 +45,10 @@ struct exchange {
 	uint8_t captures; /* in `captured`, request headers first */
 	uint8_t captured_requests;
 	uint16_t status;
-	uint32_t reader;   /* thread that read the request */
-	uint32_t forks;    /* process-wide count when it opened */
-	uint64_t start_ns; /* since 1970 */
+	uint16_t status_coming; /* of an answer that is being sent, 0 not known */
+	uint32_t reader;        /* thread that read the request */
+	uint32_t forks;         /* process-wide count when it opened */
+	uint64_t start_ns;      /* since 1970 */
 	uint64_t start_monotonic, end_monotonic;
 	uint8_t parent_id[8];
 	const char *error; /* error.type, a literal, NULL none */

@@ -174,6 +174,30 @@ static void prepare(struct conn *c, struct shim_write *w, const struct http1_hea
 	}
 }
 
+/* A call that ends in the CR of an empty line ends in the blank line: nothing else is legal there.
+ * The line feed that comes with the next call is supplied, so that the header can go in now. */
+static void scan_cut_blank_line(struct conn *c, struct shim_write *w)
+{
+	struct direction *d = &c->out;
+	size_t n = d->carried + w->program_bytes, size;
+	struct http1_head head;
+	char *copy;
+
+	if (n < 2 || n >= HTTP1_HEAD_MAX || vector_last(w) != '\r')
+		return;
+	copy = block_get(n + 1, &size);
+	if (!copy)
+		return;
+	if (d->carried)
+		memcpy(copy, d->carry, d->carried);
+	vector_copy(w, copy + d->carried, w->program_bytes);
+	copy[n] = '\n';
+	if (copy[n - 2] == '\n' && http1_parse_request(&head, (struct bytes){ copy, n + 1 },
+						       d->carried) == (ssize_t)(n + 1))
+		prepare(c, w, &head, (struct bytes){ copy, n + 1 }, w->program_bytes + 1);
+	block_put(copy);
+}
+
 /* The first bytes of the call in one piece: the first part if the head ends there, else a copy. */
 static void scan(struct conn *c, struct shim_write *w)
 {
@@ -197,7 +221,23 @@ static void scan(struct conn *c, struct shim_write *w)
 	}
 	if (n > 0)
 		prepare(c, w, &head, whole, (size_t)n);
+	else if (n == 0 && c->role == CONN_CLIENT)
+		scan_cut_blank_line(c, w);
 	block_put(copy);
+}
+
+/* The program begins to answer: that is so from now on, whatever happens to the connection before
+ * the call returns (the client may have the answer, and the reader closed, by then). */
+static void answer_begins(struct conn *c, const struct shim_write *w)
+{
+	struct exchange *e = conn_oldest(c);
+	struct bytes first = vector_first(w);
+
+	if (!e || e->status_seen || e->status_coming || c->out.in_body || c->out.carried)
+		return;
+	e->status_coming = http1_peek_status(first);
+	if (e->status_coming && !atomic_load_explicit(&e->answered, memory_order_relaxed))
+		link_on_answer(e);
 }
 
 void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int count, int flags,
@@ -215,9 +255,9 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 	for (int i = 0; i < count; i++)
 		w->program_bytes += iov[i].iov_len;
 	w->offered = w->program_bytes;
-	/* The usual case of a server: there is nothing to look for, only the mark to set. */
+	/* A body goes on: there is nothing to look for, only the mark to set. */
 	c = conn_glance(fd, &w->generation);
-	if (c && !atomic_load_explicit(&c->head_out, memory_order_acquire) &&
+	if (c && atomic_load_explicit(&c->body_out, memory_order_acquire) &&
 	    !(flags & (MSG_OOB | MSG_ZEROCOPY)) && !thread_state.vfork_child &&
 	    !process_is_vm_child() &&
 	    !atomic_exchange_explicit(&c->writing, 1, memory_order_relaxed)) {
@@ -247,8 +287,9 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 	if (c->alter.sent) {
 		w->prepared = true;
 		vector_offer(w, &c->alter);
-	} else if (!c->out.in_body && c->role != CONN_SERVER && c->role != CONN_OPAQUE &&
-		   w->program_bytes) {
+	} else if (c->role == CONN_SERVER) {
+		answer_begins(c, w);
+	} else if (!c->out.in_body && c->role != CONN_OPAQUE && w->program_bytes) {
 		scan(c, w);
 	}
 release:
@@ -363,6 +404,8 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 	c = conn_reacquire(w->conn, w->fd, w->generation);
 	if (c) {
 		settle(c, w, taken);
+		atomic_store_explicit(&c->body_out, c->out.in_body && c->role != CONN_OPAQUE,
+				      memory_order_release);
 		if (is_fatal(error))
 			stream_write_failed(c, error);
 		conn_release(c);

@@ -95,32 +95,38 @@ static bool link_by_thread(struct link *link)
 	    view.answered || !view.candidate)
 		return false;
 	if (exchange_open_count() != 1 &&
-	    (!process_flag(reader_answered) || process_flag(other_answered)))
+	    (process_flag(reader_answers) < LINK_EVIDENCE || process_flag(other_answered)))
 		return false;
 	from_view(link, LINK_RULE_THREAD, &view);
 	return true;
 }
 
-void link_on_accept(void)
+/* This thread turns to another request. Does it leave one behind that it has read and not answered?
+ * Then that one is not this thread's any more. */
+static bool leaves_one_open(void)
 {
 	struct exchange_view view;
 
-	if (own_exchange(&view))
-		atomic_store_explicit(&exchange_at(view.index)->thread_ok, false,
-				      memory_order_relaxed);
+	if (!own_exchange(&view) || !view.candidate || view.answered)
+		return false;
+	atomic_store_explicit(&exchange_at(view.index)->thread_ok, false, memory_order_relaxed);
+	return true;
 }
 
-void link_on_request_read(struct exchange *e, bool blocking)
+void link_on_accept(void)
+{
+	/* Who takes more work before the answer hands requests over: others answer here. */
+	if (leaves_one_open())
+		process_flag_set(other_answered);
+}
+
+void link_on_request_read(struct exchange *e, bool pipelined, bool blocking)
 {
 	struct thread_state *t = &thread_state;
-	struct exchange_view before;
-	bool alone = true;
+	bool alone = !leaves_one_open();
 
-	if (own_exchange(&before) && before.candidate && !before.answered) {
-		atomic_store_explicit(&exchange_at(before.index)->thread_ok, false,
-				      memory_order_relaxed);
-		alone = false;
-	}
+	if (!alone && !pipelined)
+		process_flag_set(other_answered);
 	e->reader = thread_id();
 	atomic_store_explicit(&e->thread_ok, alone && blocking && !t->waits_on_inbound,
 			      memory_order_relaxed);
@@ -130,10 +136,10 @@ void link_on_request_read(struct exchange *e, bool blocking)
 
 void link_on_answer(struct exchange *e)
 {
-	if (e->reader == thread_id())
-		process_flag_set(reader_answered);
-	else
+	if (e->reader != thread_id())
 		process_flag_set(other_answered);
+	else if (exchange_open_count() > 1 && process_flag(reader_answers) < LINK_EVIDENCE)
+		atomic_fetch_add_explicit(&process_state.reader_answers, 1, memory_order_relaxed);
 }
 
 void link_on_answered(struct exchange *e)

@@ -8,6 +8,10 @@
 #include "shim/exchange.h"
 #include "shim/wire/http1.h"
 
+/* So many answers by their readers, while several requests were open, show that readers answer. One
+ * or two happen by chance where any thread may answer (a pool that steals work: one in three). */
+#define LINK_EVIDENCE       16
+
 #define LINK_CANDIDATES_MAX 8 /* open exchanges a span without a parent may link to */
 
 enum link_rule {
@@ -46,9 +50,10 @@ void link_find(struct link *link, const struct http1_head *head);
 void link_candidates(struct link_candidates *out);
 
 /* What the rules live on. */
-void link_on_accept(void);                                    /* this thread accepted */
-void link_on_request_read(struct exchange *e, bool blocking); /* this thread read its head */
-void link_on_answer(struct exchange *e);                      /* this thread writes its response */
-void link_on_answered(struct exchange *e);                    /* the response is complete */
+void link_on_accept(void); /* this thread accepted */
+/* This thread read its head; pipelined: behind another one on the same connection. */
+void link_on_request_read(struct exchange *e, bool pipelined, bool blocking);
+void link_on_answer(struct exchange *e);   /* this thread writes its response */
+void link_on_answered(struct exchange *e); /* the response is complete */
 
 #endif

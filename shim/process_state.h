@@ -10,11 +10,12 @@
 #include "shim/wire/traceparent.h"
 
 struct process_state {
-	_Atomic bool listener;        /* listen() was called, or a listening socket inherited */
-	_Atomic bool new_session;     /* setsid(): not part of the command that started us */
-	_Atomic bool reader_answered; /* an exchange was answered by the thread that read it */
-	_Atomic bool other_answered;  /* one was answered by another thread */
-	_Atomic bool unseen_inbound;  /* a request may be open that we do not know of */
+	_Atomic bool listener;           /* listen() was called, or a listening socket inherited */
+	_Atomic bool new_session;        /* setsid(): not part of the command that started us */
+	_Atomic uint32_t reader_answers; /* exchanges answered by the thread that read them, with
+					    another one open: rises to LINK_EVIDENCE */
+	_Atomic bool other_answered;     /* one was answered by another thread */
+	_Atomic bool unseen_inbound;     /* a request may be open that we do not know of */
 	_Atomic bool forwards;    /* passes inbound headers on: a known proxy, or seen doing it */
 	_Atomic bool vm_children; /* clone(CLONE_VM) without CLONE_THREAD was called */
 	_Atomic uint32_t forks;   /* children made so far */

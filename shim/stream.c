@@ -118,10 +118,8 @@ int stream_decide_role(struct conn *c, struct bytes rest, bool out)
 	switch (http1_sniff(start)) {
 	case HTTP1_START_REQUEST:
 		c->role = out ? CONN_CLIENT : CONN_SERVER;
-		if (!out) {
+		if (!out)
 			c->inbound = true;
-			atomic_store_explicit(&c->head_out, false, memory_order_relaxed);
-		}
 		count(connections_http1);
 		return 1;
 	case HTTP1_MORE:
@@ -190,7 +188,8 @@ static size_t request_read(struct conn *c, int fd, const struct http1_head *head
 		return 0;
 	}
 	/* Published before it is a candidate: other threads see a whole exchange. */
-	link_on_request_read(e, !thread_state.waits_on_inbound && read_in_blocking_style(fd));
+	link_on_request_read(e, c->queued > 0,
+			     !thread_state.waits_on_inbound && read_in_blocking_style(fd));
 	added = inbound_rewrite(e, head, whole, place);
 	exchange_set_candidate(e, true);
 	conn_push(c, e);
@@ -252,7 +251,9 @@ static void response_head(struct conn *c, int fd, struct direction *d,
 	if (head->status >= 100 && head->status < 200 && !tunnel)
 		return;
 	request_note_response(e, head, whole);
-	if (e->server && !atomic_load_explicit(&e->answered, memory_order_relaxed))
+	/* Unless the look before the call has told it already (an answer in one piece). */
+	if (e->server && !e->status_coming &&
+	    !atomic_load_explicit(&e->answered, memory_order_relaxed))
 		link_on_answer(e);
 	if (tunnel) {
 		count(opaque_switched);
@@ -267,6 +268,7 @@ static void response_head(struct conn *c, int fd, struct direction *d,
 			return;
 		}
 		requests->in_body = false;
+		atomic_store_explicit(&c->body_out, false, memory_order_relaxed);
 	}
 	if (is_event_stream(head)) {
 		/* A stream's span is its opening; it is no candidate for links any more. */

@@ -27,6 +27,14 @@ struct bytes vector_first(const struct shim_write *w)
 	return (struct bytes){ "", 0 };
 }
 
+char vector_last(const struct shim_write *w)
+{
+	for (int i = w->program_count; i-- > 0;)
+		if (w->program[i].iov_len)
+			return ((const char *)w->program[i].iov_base)[w->program[i].iov_len - 1];
+	return 0;
+}
+
 size_t vector_copy(const struct shim_write *w, char *to, size_t n)
 {
 	size_t at = 0;

@@ -15,6 +15,8 @@ size_t vector_room(const struct shim_write *w);
 
 /* The first part that is not empty; up to n of the program's bytes in one piece. */
 struct bytes vector_first(const struct shim_write *w);
+/* The last byte, or 0 when there is none. */
+char vector_last(const struct shim_write *w);
 size_t vector_copy(const struct shim_write *w, char *to, size_t n);
 
 /* Lets w->iov be what is left of the image followed by the program's bytes. False: it cannot be

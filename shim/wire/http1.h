@@ -77,6 +77,10 @@ struct http1_head {
 ssize_t http1_parse_request(struct http1_head *head, struct bytes in, size_t seen);
 ssize_t http1_parse_response(struct http1_head *head, struct bytes in, size_t seen);
 
+/* The status of a final response (or 101) that begins with these bytes; 0 when they do not tell, or
+ * the response is an interim one. */
+uint16_t http1_peek_status(struct bytes in);
+
 /* What the first bytes of a stream look like. HTTP1_MORE: too few to tell; HTTP1_BAD: neither. */
 enum http1_start { HTTP1_START_REQUEST = 1, HTTP1_START_RESPONSE = 2, HTTP1_START_H2_PREFACE = 3 };
 int http1_sniff(struct bytes in);

@@ -146,6 +146,22 @@ static int sniff_response(struct bytes in)
 	return in.p[n] == ' ' ? HTTP1_START_RESPONSE : HTTP1_BAD;
 }
 
+uint16_t http1_peek_status(struct bytes in)
+{
+	uint8_t minor;
+	ssize_t n = match_version(in, &minor);
+	unsigned status = 0;
+
+	if (n <= 0 || in.n < (size_t)n + 4 || in.p[n] != ' ')
+		return 0;
+	for (ssize_t i = n + 1; i < n + 4; i++) {
+		if (in.p[i] < '0' || in.p[i] > '9')
+			return 0;
+		status = status * 10 + (unsigned)(in.p[i] - '0');
+	}
+	return status >= 200 || status == 101 ? (uint16_t)status : 0;
+}
+
 static int sniff_request(struct bytes in)
 {
 	ssize_t at = http1_skip_empty_lines(in), n;
