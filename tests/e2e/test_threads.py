@@ -16,8 +16,8 @@ def answered(request):
     return b"out " + request.path.encode()
 
 
-def check(run, up, sent, right, links=None, starting=20):
-    """starting: requests that may be open before the first one is answered."""
+def check(run, up, sent, right, links=None, starting=40):
+    """starting: requests that may pass before the process has shown that readers answer."""
     assert {s.status for s in sent} == {200}
     received = [r for r in list(up.received) if r.path != "/background"]
     verdict = judge(run.spans, received, "svc")
@@ -69,7 +69,7 @@ def test_thread_per_connection_with_libcurl(run, upstreams, victim):
     up = upstreams(answered)
     port = start_victim(run, victim, "thread_per_connection", up, ["-lcurl"])
     sent = drive(port, N, in_flight=50, with_context=lambda i: i % 2)
-    check(run, up, sent, 0.99, {"thread", "none"}, starting=50)
+    check(run, up, sent, 0.99, {"thread", "none"}, starting=80)
 
 
 @pytest.mark.parametrize("name, libs", [("event_loop", ("-levent",))])
