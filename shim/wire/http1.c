@@ -42,7 +42,6 @@ static ssize_t recheck(struct bytes in, bool request)
 static ssize_t parse(struct http1_head *head, struct bytes in, size_t seen, bool request)
 {
 	ssize_t at = request ? http1_skip_empty_lines(in) : 0, n;
-	struct http1_head h;
 	struct bytes rest;
 
 	if (at < 0)
@@ -54,14 +53,10 @@ static ssize_t parse(struct http1_head *head, struct bytes in, size_t seen, bool
 		if (seen > in.n || !has_blank_line(rest, seen - (size_t)at))
 			return recheck(rest, request);
 	}
-	h = (struct http1_head){ 0 };
-	n = read_start_line(&h, rest, request);
-	if (n <= 0)
-		return n;
-	n = http1_read_fields(&h, in, (size_t)(at + n));
-	if (n > 0)
-		*head = h;
-	return n;
+	/* In place: a copy of it would cost as much as a few header lines. */
+	*head = (struct http1_head){ 0 };
+	n = read_start_line(head, rest, request);
+	return n > 0 ? http1_read_fields(head, in, (size_t)(at + n)) : n;
 }
 
 static ssize_t parse_bounded(struct http1_head *head, struct bytes in, size_t seen, bool request)
