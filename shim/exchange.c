@@ -146,6 +146,7 @@ bool exchange_peek(uint32_t index, struct exchange_view *view)
 	view->candidate = atomic_load_explicit(&e->candidate, memory_order_acquire);
 	view->answered = atomic_load_explicit(&e->answered, memory_order_acquire);
 	view->thread_ok = atomic_load_explicit(&e->thread_ok, memory_order_acquire);
+	view->read_from = atomic_load_explicit(&e->read_from, memory_order_acquire);
 	view->rewritten = atomic_load_explicit(&e->rewritten, memory_order_acquire);
 	view->has_received = trace_id_valid(view->received.trace_id);
 	return atomic_load_explicit(&e->generation, memory_order_relaxed) == before;

@@ -32,6 +32,7 @@ struct exchange {
 	_Atomic bool answered;          /* no candidate any more but for exact rules */
 	_Atomic bool candidate;         /* a server exchange that is no stream */
 	_Atomic bool rewritten;         /* the program sees our id in place of the received one */
+	_Atomic int32_t read_from;      /* the descriptor; -1: read after a wait for it alone */
 	bool server;
 	bool sampled;  /* a span will be written */
 	bool excluded; /* no span of ours, context passes */
@@ -86,6 +87,7 @@ void exchange_forget_all(void);
 struct exchange_view {
 	struct span_context context, received;
 	bool candidate, answered, thread_ok, rewritten, has_received;
+	int32_t read_from;
 	uint32_t index, generation;
 };
 bool exchange_peek(uint32_t index, struct exchange_view *view);

@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "base/id.h"
+#include "base/raw.h"
 #include "base/thread.h"
 #include "shim/process_state.h"
 
@@ -87,6 +88,19 @@ static bool own_exchange(struct exchange_view *view)
 	       view->generation == t->exchange_gen;
 }
 
+/* The thread's last wait before it read was for this descriptor alone, or the descriptor is a
+ * blocking one: asked only now, as most requests cause none and the kernel's answer takes longer
+ * than the parsing of a head. */
+static bool read_in_blocking_style(const struct exchange_view *view)
+{
+	long flags;
+
+	if (view->read_from < 0)
+		return true;
+	flags = raw_fcntl(view->read_from, F_GETFL, 0);
+	return flags >= 0 && !(flags & O_NONBLOCK);
+}
+
 static bool link_by_thread(struct link *link)
 {
 	struct exchange_view view;
@@ -96,6 +110,8 @@ static bool link_by_thread(struct link *link)
 		return false;
 	if (exchange_open_count() != 1 &&
 	    (process_flag(reader_answers) < LINK_EVIDENCE || process_flag(other_answered)))
+		return false;
+	if (!read_in_blocking_style(&view))
 		return false;
 	from_view(link, LINK_RULE_THREAD, &view);
 	return true;
@@ -120,7 +136,7 @@ void link_on_accept(void)
 		process_flag_set(other_answered);
 }
 
-void link_on_request_read(struct exchange *e, bool pipelined, bool blocking)
+void link_on_request_read(struct exchange *e, int fd, bool pipelined)
 {
 	struct thread_state *t = &thread_state;
 	bool alone = !leaves_one_open();
@@ -128,8 +144,8 @@ void link_on_request_read(struct exchange *e, bool pipelined, bool blocking)
 	if (!alone && !pipelined)
 		process_flag_set(other_answered);
 	e->reader = thread_id();
-	atomic_store_explicit(&e->thread_ok, alone && blocking && !t->waits_on_inbound,
-			      memory_order_relaxed);
+	atomic_store_explicit(&e->read_from, t->wait_fd == fd + 1 ? -1 : fd, memory_order_relaxed);
+	atomic_store_explicit(&e->thread_ok, alone && !t->waits_on_inbound, memory_order_relaxed);
 	t->exchange = exchange_index(e) + 1;
 	t->exchange_gen = atomic_load_explicit(&e->generation, memory_order_relaxed);
 }

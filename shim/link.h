@@ -52,7 +52,7 @@ void link_candidates(struct link_candidates *out);
 /* What the rules live on. */
 void link_on_accept(void); /* this thread accepted */
 /* This thread read its head; pipelined: behind another one on the same connection. */
-void link_on_request_read(struct exchange *e, bool pipelined, bool blocking);
+void link_on_request_read(struct exchange *e, int fd, bool pipelined);
 void link_on_answer(struct exchange *e);   /* this thread writes its response */
 void link_on_answered(struct exchange *e); /* the response is complete */
 

@@ -5,8 +5,6 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
-#include "base/raw.h"
-#include "base/thread.h"
 #include "shim/block.h"
 #include "shim/inbound.h"
 #include "shim/inject.h"
@@ -143,14 +141,6 @@ static void response_complete(struct conn *c, struct exchange *e)
 
 /* ---- server: requests come in ---- */
 
-/* fd is blocking, or the thread's last wait was for it alone. */
-static bool read_in_blocking_style(int fd)
-{
-	if (thread_state.wait_fd == fd + 1)
-		return true;
-	return !(raw_fcntl(fd, F_GETFL, 0) & O_NONBLOCK);
-}
-
 /* The program reads the next request while its last answer is still being sent by somebody: that
  * answer is over. */
 static void note_answered_before(struct conn *c)
@@ -188,8 +178,7 @@ static size_t request_read(struct conn *c, int fd, const struct http1_head *head
 		return 0;
 	}
 	/* Published before it is a candidate: other threads see a whole exchange. */
-	link_on_request_read(e, c->queued > 0,
-			     !thread_state.waits_on_inbound && read_in_blocking_style(fd));
+	link_on_request_read(e, fd, c->queued > 0);
 	added = inbound_rewrite(e, head, whole, place);
 	exchange_set_candidate(e, true);
 	conn_push(c, e);

@@ -89,12 +89,10 @@ Test(http1_head, reads_every_start_line_and_counts_the_headers)
 	}
 }
 
-Test(http1_head, asks_for_more_at_every_cut_and_leaves_the_head_alone)
+Test(http1_head, asks_for_more_at_every_cut)
 {
-	struct http1_head head, before;
+	struct http1_head head;
 
-	memset(&head, 0xa5, sizeof(head));
-	memcpy(&before, &head, sizeof(head));
 	for (EACH_SAMPLE(s)) {
 		for (size_t n = 0; n < strlen(s->text); n++) {
 			struct bytes in = guard_copy(s->text, n);
@@ -102,7 +100,6 @@ Test(http1_head, asks_for_more_at_every_cut_and_leaves_the_head_alone)
 			for (size_t seen = 0; seen <= n; seen++)
 				cr_assert_eq(parse(s->request, &head, in, seen), HTTP1_MORE,
 					     "%s cut at %zu, %zu seen", s->text, n, seen);
-			cr_assert_eq(memcmp(&head, &before, sizeof(head)), 0);
 			guard_free(in);
 		}
 	}
