@@ -15,11 +15,18 @@
 #define CONFIG_TYPE_ENUM   uint32_t
 #define CONFIG_TYPE_SET    uint32_t
 
-enum config_type { CONFIG_BOOL, CONFIG_UINT, CONFIG_MS, CONFIG_RATIO, CONFIG_STRING, CONFIG_ENUM, CONFIG_SET };
+enum config_type {
+	CONFIG_BOOL,
+	CONFIG_UINT,
+	CONFIG_MS,
+	CONFIG_RATIO,
+	CONFIG_STRING,
+	CONFIG_ENUM,
+	CONFIG_SET
+};
 
 struct config {
-#define VARIABLE(field, name, type, fallback, min, max, choices, sentence) \
-	CONFIG_TYPE_##type field;
+#define VARIABLE(field, name, type, fallback, min, max, choices, sentence) CONFIG_TYPE_##type field;
 #include "base/variables.def"
 #undef VARIABLE
 	uint8_t propagator_order[8]; /* enum propagator_name in the order given, 0-terminated */
@@ -30,15 +37,28 @@ struct config {
 /* Indexes of the choices in variables.def. */
 enum { LOG_LEVEL_NONE, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum propagator_name {
-	PROPAGATOR_NONE, PROPAGATOR_TRACECONTEXT, PROPAGATOR_BAGGAGE, PROPAGATOR_B3,
-	PROPAGATOR_B3MULTI, PROPAGATOR_JAEGER
+	PROPAGATOR_NONE,
+	PROPAGATOR_TRACECONTEXT,
+	PROPAGATOR_BAGGAGE,
+	PROPAGATOR_B3,
+	PROPAGATOR_B3MULTI,
+	PROPAGATOR_JAEGER
 };
 enum {
-	SAMPLER_ALWAYS_ON, SAMPLER_ALWAYS_OFF, SAMPLER_RATIO, SAMPLER_PARENT_ALWAYS_ON,
-	SAMPLER_PARENT_ALWAYS_OFF, SAMPLER_PARENT_RATIO
+	SAMPLER_ALWAYS_ON,
+	SAMPLER_ALWAYS_OFF,
+	SAMPLER_RATIO,
+	SAMPLER_PARENT_ALWAYS_ON,
+	SAMPLER_PARENT_ALWAYS_OFF,
+	SAMPLER_PARENT_RATIO
 };
 enum { EXPORTER_NONE = 1 << 0, EXPORTER_OTLP = 1 << 1, EXPORTER_CONSOLE = 1 << 2 };
-enum { SEMCONV_HTTP = 1 << 0, SEMCONV_HTTP_DUP = 1 << 1, SEMCONV_RPC = 1 << 2, SEMCONV_RPC_DUP = 1 << 3 };
+enum {
+	SEMCONV_HTTP = 1 << 0,
+	SEMCONV_HTTP_DUP = 1 << 1,
+	SEMCONV_RPC = 1 << 2,
+	SEMCONV_RPC_DUP = 1 << 3
+};
 enum { OTLP_HTTP_PROTOBUF, OTLP_HTTP_JSON, OTLP_GRPC };
 enum { ROUTE_AUTO, ROUTE_OFF };
 enum { INBOUND_AUTO, INBOUND_ON, INBOUND_OFF };

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Everything that is counted, declared once. Nothing is lost without a number here:
  *   spans_committed + dropped before the ring = spans ended and sampled
- *   spans_committed = spans_exported + every spans_dropped_* below the ring + what the ring holds */
+ *   spans_committed = spans_exported + every spans_dropped_* below the ring + what it holds */
 #ifndef BASE_COUNTERS_H
 #define BASE_COUNTERS_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
+/* clang-format off */
 #define COUNTERS(X)                                                                               \
 	X(connections_tracked)         /* sockets looked at */                                    \
 	X(connections_http1)           /* of these, HTTP/1 was proven */                          \
@@ -55,6 +56,7 @@
 	X(export_retries)                                                                         \
 	X(export_failures)                                                                        \
 	X(warnings)                    /* configuration that was not understood */
+/* clang-format on */
 
 struct counters {
 #define COUNTER(name) _Atomic uint64_t name;
@@ -66,7 +68,7 @@ extern struct counters counters;
 
 #define count_add(name, n) \
 	((void)atomic_fetch_add_explicit(&counters.name, (n), memory_order_relaxed))
-#define count(name) count_add(name, 1)
+#define count(name)   count_add(name, 1)
 #define counted(name) atomic_load_explicit(&counters.name, memory_order_relaxed)
 
 /* Calls fn(name, value) for each counter in the order above. */

@@ -5,8 +5,8 @@
 #ifndef BASE_SYMBOLS_H
 #define BASE_SYMBOLS_H
 
-/* The default version of `name` in the first object after ours that defines it, or NULL. STT_GNU_IFUNC
- * symbols are resolved. Any object when `ours` (an address in this library) is NULL. */
+/* The default version of `name` in the first object after ours that defines it, or NULL; in any
+ * object when `ours` (an address in this library) is NULL. STT_GNU_IFUNC symbols are resolved. */
 void *symbols_find(const char *name, const void *ours);
 
 /* A function the kernel maps into every process, or NULL. It returns -errno. */

@@ -9,17 +9,17 @@
 #include <stdint.h>
 
 struct thread_state {
-	int depth;              /* inside our own code; a signal handler may find it > 0 */
-	int vfork_child;        /* set by hooks/vfork_*.S in a vfork child, which borrows our memory */
-	uint32_t tid;           /* cached by thread_id(); 0 is not known yet */
-	uint32_t tid_pid;       /* the process it was cached in: a fork makes it stale by itself */
-	uint32_t exchange;      /* pool index + 1 of the exchange this thread serves, 0 none */
-	uint32_t exchange_gen;  /* its generation: a closed exchange is never taken for a new one */
-	int wait_fd;            /* the last wait was a poll of this fd alone: fd + 1, else 0 */
+	int depth;         /* inside our own code; a signal handler may find it > 0 */
+	int vfork_child;   /* set by hooks/vfork_*.S in a vfork child, which borrows our memory */
+	uint32_t tid;      /* cached by thread_id(); 0 is not known yet */
+	uint32_t tid_pid;  /* the process it was cached in: a fork makes it stale by itself */
+	uint32_t exchange; /* pool index + 1 of the exchange this thread serves, 0 none */
+	uint32_t exchange_gen; /* its generation: a closed exchange is never taken for a new one */
+	int wait_fd;           /* the last wait was a poll of this fd alone: fd + 1, else 0 */
 	bool private_descriptors; /* has a descriptor table of its own: own_fd_private() */
-	bool waits_on_inbound;  /* ever waited on a set with an inbound connection: an event loop */
-	struct guard *guard;    /* where to go on when archive code gives up: base/guard.h */
-	uint8_t ring_shard;     /* where this thread last found a free shard, + 1 */
+	bool waits_on_inbound; /* ever waited on a set with an inbound connection: an event loop */
+	struct guard *guard;   /* where to go on when archive code gives up: base/guard.h */
+	uint8_t ring_shard;    /* where this thread last found a free shard, + 1 */
 };
 
 /* initial-exec: the first touch of a global-dynamic variable may call malloc, which may be what

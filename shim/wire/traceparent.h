@@ -6,11 +6,11 @@
 #include "base/bytes.h"
 #include "base/text.h"
 
-#define TRACEPARENT_LEN     55
-#define TRACESTATE_MEMBERS  32   /* W3C: more make the whole tracestate invalid */
-#define TRACESTATE_MAX      8192 /* bytes kept of a combined tracestate */
-#define BAGGAGE_MEMBERS     64
-#define BAGGAGE_MAX         8192
+#define TRACEPARENT_LEN    55
+#define TRACESTATE_MEMBERS 32   /* W3C: more make the whole tracestate invalid */
+#define TRACESTATE_MAX     8192 /* bytes kept of a combined tracestate */
+#define BAGGAGE_MEMBERS    64
+#define BAGGAGE_MAX        8192
 
 #define TRACE_FLAG_SAMPLED 0x01
 #define TRACE_FLAG_RANDOM  0x02

@@ -17,7 +17,7 @@ struct url_target {
 /* 0 or -EINVAL. connect: the method is CONNECT. */
 int url_parse_target(struct url_target *out, struct bytes target, bool connect);
 
-/* "host", "host:8080", "[::1]:8080": brackets stripped. *port 0 when absent. -EINVAL: not a host. */
+/* "host", "host:8080", "[::1]:8080": brackets stripped. *port 0 when absent. -EINVAL: no host. */
 int url_split_host(struct bytes *host, uint16_t *port, struct bytes authority);
 
 /* The query with the values of X-Amz-Signature, X-Amz-Credential, X-Amz-Security-Token, sig,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An edge-triggered server that answers each request with its own bytes (head and body) as body:
  *	edge_server PORT drain|short PIECE SNDBUF RCVBUF
- * Requests carry a Content-Length or no body; connections are kept. See edge_client.c for the rest. */
+ * Requests carry a Content-Length or no body; connections are kept. For the rest: edge_client.c. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -129,7 +129,8 @@ int main(int argc, char **argv)
 			struct client *c = e[i].data.ptr;
 
 			if (!c) {
-				struct epoll_event add = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
+				struct epoll_event add = { .events = EPOLLIN | EPOLLOUT |
+								     EPOLLRDHUP | EPOLLET };
 
 				c = calloc(1, sizeof(*c));
 				c->fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);

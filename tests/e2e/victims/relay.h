@@ -19,7 +19,8 @@
 static int listen_on(int port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port),
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -33,7 +34,8 @@ static int listen_on(int port)
 static inline int connect_to(int port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port),
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a))) {
@@ -75,7 +77,8 @@ static inline bool ask_upstream(int port, int id)
 {
 	char buf[4096];
 	int fd = connect_to(port);
-	int n = snprintf(buf, sizeof(buf), "GET /out/%d HTTP/1.1\r\nHost: up\r\nConnection: close\r\n\r\n", id);
+	int n = snprintf(buf, sizeof(buf),
+			 "GET /out/%d HTTP/1.1\r\nHost: up\r\nConnection: close\r\n\r\n", id);
 	bool ok = fd >= 0 && send(fd, buf, n, MSG_NOSIGNAL) == n && read_head(fd, buf, sizeof(buf));
 
 	while (ok && recv(fd, buf, sizeof(buf), 0) > 0)
@@ -87,8 +90,8 @@ static inline bool ask_upstream(int port, int id)
 
 static inline void answer(int fd, bool ok)
 {
-	const char *text = ok ? "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n" :
-				"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+	const char *text = ok ? "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
+			      : "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
 
 	send(fd, text, strlen(text), MSG_NOSIGNAL);
 }
