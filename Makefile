@@ -3,7 +3,7 @@
 #   make unit       the Criterion unit tests          make unit SAN=address,undefined
 #   make fuzz       the fuzz targets (clang)          make check   the source checks
 #   make bench      what tests/bench/run runs
-# V=1 shows commands, CC=clang changes the compiler, B=dir the build folder.
+# V=1 shows commands, -s shows nothing, CC=clang changes the compiler, B=dir the build folder.
 
 CC      ?= gcc
 SAN     ?=
@@ -13,6 +13,8 @@ VERSION := 0.1.0
 
 ifeq ($(V),1)
 Q =
+else ifneq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
+Q = @
 else
 Q = @printf '  %-5s %s\n' $(1) $@;
 endif
