@@ -4,6 +4,7 @@
 #ifndef BASE_RAW_AARCH64_H
 #define BASE_RAW_AARCH64_H
 
+#ifndef RAW_SYSCALLS_DECLARED
 static inline long raw_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long x8 __asm__("x8") = nr;
@@ -31,6 +32,7 @@ static inline long raw_syscall3(long nr, long a, long b, long c)
 	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
 	return x0;
 }
+#endif
 
 /* dup3() refuses equal numbers, dup2() only asks whether the descriptor is open. */
 static inline int raw_dup2(int from, int to)

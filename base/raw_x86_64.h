@@ -4,6 +4,7 @@
 #ifndef BASE_RAW_X86_64_H
 #define BASE_RAW_X86_64_H
 
+#ifndef RAW_SYSCALLS_DECLARED
 /* The kernel destroys rcx (return address) and r11 (flags). */
 static inline long raw_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -30,6 +31,7 @@ static inline long raw_syscall3(long nr, long a, long b, long c)
 			 : "rcx", "r11", "memory");
 	return result;
 }
+#endif
 
 static inline int raw_dup2(int from, int to)
 {

@@ -31,7 +31,7 @@ static bool carry_room(struct direction *d, size_t more)
 	block = block_get(need, &size);
 	if (!block)
 		return false;
-	if (d->carried)
+	if (d->carry)
 		memcpy(block, d->carry, d->carried);
 	block_put(d->carry);
 	d->carry = block;
