@@ -72,7 +72,8 @@ def test_thread_per_connection_with_libcurl(run, upstreams, victim):
     check(run, up, sent, 0.99, {"thread", "none"}, starting=80)
 
 
-@pytest.mark.parametrize("name, libs", [("event_loop", ("-levent",))])
+@pytest.mark.parametrize("name, libs", [("work_stealing", ()), ("hand_off", ()),
+                                        ("event_loop", ("-levent",))])
 def test_programs_that_move_requests_between_threads_get_no_wrong_parent(run, upstreams, victim,
                                                                          name, libs):
     """Readers do not answer here, or one thread holds many requests: nothing may be linked unless
