@@ -56,7 +56,7 @@ static void print_verdict(const struct check *check, const struct verdict *verdi
 		printf("%lu damaged line%s skipped\n", check->file.damaged,
 		       check->file.damaged == 1 ? "" : "s");
 	if (verdict->trace) {
-		hex_format(id, verdict->trace->id, 16);
+		hex_string(id, verdict->trace->id, 16);
 		if (verdict->holds)
 			printf("trace %s\n", id);
 		else

@@ -53,7 +53,7 @@ struct verdict conditions_judge(const struct conditions *c, const struct trace_s
 		struct trace_tree tree;
 		struct score score;
 
-		hex_format(id, trace->id, 16);
+		hex_string(id, trace->id, 16);
 		if (c->trace_id && strncasecmp(id, c->trace_id, strlen(c->trace_id)) != 0)
 			continue;
 		trace_tree_build(&tree, store, trace);
@@ -121,7 +121,7 @@ static void name_spans(const struct trace_tree *tree, const struct screen *scree
 			continue;
 		named++;
 		status_format(status, node->span, screen->unicode);
-		hex_format(parent, node->span->parent_id, 8);
+		hex_string(parent, node->span->parent_id, 8);
 		if (errors)
 			snprintf(line, sizeof(line), "%.200s %.200s: %s%s%.200s",
 				 node->span->service, node->span->name, status,

@@ -145,7 +145,7 @@ static void say_seen(const struct explanation *x, const char *service, const str
 		say(x, "%s is in this trace, but not under %s.", service, x->e->steps[x->held - 1]);
 		return;
 	}
-	hex_format(id, seen->trace->id, 16);
+	hex_string(id, seen->trace->id, 16);
 	if (seen->roots)
 		say(x,
 		    "%s begins %u trace%s of its own (such as %s): the trace context did not "

@@ -70,7 +70,7 @@ uint32_t *trace_store_sorted(const struct trace_store *store);
 
 void *must_have(void *memory); /* complains and exits when NULL */
 uint64_t now_ms(void);
-void hex_format(char *out, const uint8_t *p, size_t n); /* 2 * n characters and a NUL */
+void hex_string(char *out, const uint8_t *p, size_t n); /* 2 * n characters and a NUL */
 /* Exactly 2 * n hex digits of either case. */
 bool trace_hex_parse(uint8_t *out, size_t n, const char *text);
 

@@ -61,7 +61,7 @@ static bool id_begins(const struct trace *trace, const char *prefix)
 {
 	char id[TRACE_ID_TEXT + 1];
 
-	hex_format(id, trace->id, 16);
+	hex_string(id, trace->id, 16);
 	return strncasecmp(id, prefix, strlen(prefix)) == 0;
 }
 

@@ -192,7 +192,7 @@ static void put_title(const struct screen *screen, const struct trace_tree *tree
 	struct tm tm;
 	unsigned used = 9 + TRACE_ID_TEXT;
 
-	hex_format(id, tree->trace->id, 16);
+	hex_string(id, tree->trace->id, 16);
 	screen_colour(screen, COLOUR_FAINT);
 	fprintf(screen->out, "%s%s", glyphs_of(screen)->rule, glyphs_of(screen)->rule);
 	screen_colour(screen, COLOUR_NONE);
