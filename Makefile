@@ -175,7 +175,7 @@ bench: all $(BENCH_BINS)
 
 # The source checks need the libraries built; they say what they look for in their first lines.
 check: all
-	@fail=0; for c in exports symbols floors twins size words format lint; do \
+	@fail=0; for c in exports symbols floors twins size words readme format lint; do \
 		printf '  %-5s %s\n' CHECK $$c; scripts/check-$$c || fail=1; done; exit $$fail
 
 clean:
