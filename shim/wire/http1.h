@@ -70,10 +70,10 @@ struct http1_head {
 };
 
 /* Parses the head at the start of `in`. Returns its length, HTTP1_MORE or HTTP1_BAD; *head is
- * undefined unless positive. `seen`: how many bytes were there at the last HTTP1_MORE (0 at first), so
- * that a head that comes byte by byte costs no more than its length. A request may be preceded by
- * empty lines (RFC 9112 section 2.2); they count into the length. Lenient where receivers are: bare
- * LF line ends, obs-fold; strict where framing could be lost. */
+ * undefined unless positive. `seen`: how many bytes were there at the last HTTP1_MORE (0 at first),
+ * so that a head that comes byte by byte costs no more than its length. A request may be preceded
+ * by empty lines (RFC 9112 section 2.2); they count into the length. Lenient where receivers are:
+ * bare LF line ends, obs-fold; strict where framing could be lost. */
 ssize_t http1_parse_request(struct http1_head *head, struct bytes in, size_t seen);
 ssize_t http1_parse_response(struct http1_head *head, struct bytes in, size_t seen);
 
