@@ -12,4 +12,8 @@ void clock_init(void);
 uint64_t clock_realtime_ns(void);  /* since 1970-01-01 UTC; may step */
 uint64_t clock_monotonic_ns(void); /* never steps back */
 
+/* What the realtime clock shows at a moment of the monotonic one. A step of it is seen within a
+ * second. Reads no clock most of the time. */
+uint64_t clock_realtime_at(uint64_t monotonic_ns);
+
 #endif

@@ -69,8 +69,8 @@ static struct exchange *open_exchange(const struct http1_head *head, size_t more
 	split_target(e);
 	e->minor = head->minor;
 	e->forks = atomic_load_explicit(&process_state.forks, memory_order_relaxed);
-	e->start_ns = clock_realtime_ns();
 	e->start_monotonic = clock_monotonic_ns();
+	e->start_ns = clock_realtime_at(e->start_monotonic);
 	return e;
 }
 

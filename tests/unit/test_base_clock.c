@@ -34,3 +34,19 @@ Test(clock, agrees_with_libc_afterwards)
 	clock_init();
 	agrees_with_libc();
 }
+
+Test(clock, tells_what_the_other_clock_showed)
+{
+	clock_init();
+	for (int i = 0; i < 1000; i++) {
+		uint64_t before = clock_realtime_ns(), at = clock_monotonic_ns();
+		uint64_t told = clock_realtime_at(at);
+
+		cr_assert_leq(told - before + 100000000u, 200000000u);
+		cr_assert_leq(clock_realtime_at(at + 1000) - told + 50000000u, 100001000u);
+	}
+	/* Long ago and far ahead. */
+	cr_assert_leq(clock_realtime_at(1) - (clock_realtime_ns() - clock_monotonic_ns()) +
+			      100000000u,
+		      200000000u);
+}
