@@ -4,6 +4,7 @@
  * ends by two moves that overlap. */
 #include <stddef.h>
 #include <stdint.h>
+#include "base/vector.h"
 
 /* GCC would see the loops for what they are and make calls to these very functions of them. (For
  * clang the Makefile says -fno-builtin.) */
@@ -121,6 +122,12 @@ static inline int order(uint64_t a, uint64_t b)
 	return __builtin_bswap64(a) < __builtin_bswap64(b) ? -1 : 1;
 }
 
+/* All of 4 to 8 bytes, the earlier ones lower. */
+static inline uint64_t ends(const uint8_t *p, size_t n)
+{
+	return *(const half *)p | (uint64_t)(*(const half *)(p + n - 4)) << 32;
+}
+
 int memcmp(const void *p, const void *q, size_t n)
 {
 	const uint8_t *a = p, *b = q;
@@ -134,6 +141,8 @@ int memcmp(const void *p, const void *q, size_t n)
 
 		return last == other ? 0 : order(last, other);
 	}
+	if (at < n && n >= 4)
+		return ends(a, n) == ends(b, n) ? 0 : order(ends(a, n), ends(b, n));
 	for (; at < n; at++)
 		if (a[at] != b[at])
 			return a[at] < b[at] ? -1 : 1;
@@ -143,16 +152,12 @@ int memcmp(const void *p, const void *q, size_t n)
 void *memchr(const void *p, int c, size_t n)
 {
 	const uint8_t *at = p, *end = at + n;
-	uint64_t pattern = (uint8_t)c * 0x0101010101010101ull;
-	lanes both = { pattern, pattern };
 
 	for (; (size_t)(end - at) >= BLOCK; at += BLOCK) {
-		lanes equal = (lanes)(*(const block *)at == (block)both);
+		unsigned hit = vec16_first((vec16)(*(const block *)at == (uint8_t)c));
 
-		if (equal[0])
-			return (void *)(at + __builtin_ctzll(equal[0]) / 8);
-		if (equal[1])
-			return (void *)(at + 8 + __builtin_ctzll(equal[1]) / 8);
+		if (hit < BLOCK)
+			return (void *)(at + hit);
 	}
 	for (; at < end; at++)
 		if (*at == (uint8_t)c)

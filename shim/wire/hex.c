@@ -3,6 +3,7 @@
  * little-endian processor.
  * Pure: bytes in, bytes out. No memory, no globals, no I/O, nothing read past the view. */
 #include <errno.h>
+#include "base/vector.h"
 #include "shim/wire/traceparent.h"
 
 #define malloc wire_code_must_not_allocate
@@ -13,8 +14,7 @@
 
 #define STEP 8 /* bytes at a time, twice as many digits */
 
-typedef uint8_t vec8 __attribute__((vector_size(8))); /* vectors have no other declaration */
-typedef uint8_t vec16 __attribute__((vector_size(16)));
+typedef uint8_t vec8 __attribute__((vector_size(8)));
 typedef uint16_t lanes8 __attribute__((vector_size(16)));
 
 /* Two digits, the first in the low half. */

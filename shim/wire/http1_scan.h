@@ -5,27 +5,11 @@
 #ifndef SHIM_WIRE_HTTP1_SCAN_H
 #define SHIM_WIRE_HTTP1_SCAN_H
 
+#include "base/vector.h"
 #include "shim/wire/http1.h"
-
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "first_hit() takes the lowest address for the lowest bits"
-#endif
 
 #define HTTP1_METHOD_MAX      24 /* bytes of a method; past it HTTP1_BAD */
 #define HTTP1_EMPTY_LINES_MAX 8  /* before a request line; past it HTTP1_BAD */
-
-typedef uint8_t vec16 __attribute__((vector_size(16))); /* vectors have no other declaration */
-typedef uint64_t vec2x64 __attribute__((vector_size(16)));
-
-/* Index of the first byte of `hits` that is 0xff, 16 when all are 0. */
-static inline unsigned first_hit(vec16 hits)
-{
-	vec2x64 half = (vec2x64)hits;
-
-	if (half[0])
-		return (unsigned)__builtin_ctzll(half[0]) / 8;
-	return half[1] ? 8 + (unsigned)__builtin_ctzll(half[1]) / 8 : 16;
-}
 
 /* First byte of [p, end) for which `stop` holds, or end. `hits` is the same test on 16 bytes. */
 static inline __attribute__((always_inline)) const char *
@@ -36,7 +20,7 @@ scan(const char *p, const char *end, vec16 (*hits)(vec16), bool (*stop)(uint8_t)
 		unsigned at;
 
 		__builtin_memcpy(&x, p, sizeof(x));
-		at = first_hit(hits(x));
+		at = vec16_first(hits(x));
 		if (at < 16)
 			return p + at;
 	}
