@@ -49,6 +49,7 @@ struct conn {
 	bool inbound;                    /* accepted (or received from another process) */
 	bool written, read;              /* any bytes yet */
 	bool eof;                        /* the peer has closed its side */
+	bool filled;                     /* the last read gave all that the program asked for */
 	bool forked;                     /* came from our parent process */
 	uint8_t queued;                  /* exchanges in the queue */
 	uint32_t queue_head, queue_tail; /* index + 1: oldest first */

@@ -133,19 +133,30 @@ void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int c
 	conn_release(c);
 }
 
+static size_t asked_for(const struct iovec *iov, int count)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += iov[i].iov_len;
+	return n;
+}
+
 /* Returns how many bytes were put in. *first is left behind what the first part holds. */
 static size_t feed(struct conn *c, const struct shim_read *r, struct piece *first, size_t n)
 {
+	bool may_add = !c->filled || n < asked_for(r->iov, r->iovcnt);
 	size_t grown = 0;
 
 	*first = (struct piece){ NULL, 0, 0 };
 	for (int i = 0; i < r->program_count && n; i++) {
 		struct iovec *v = &r->program[i];
-		size_t part = n < v->iov_len ? n : v->iov_len;
-		struct piece piece = { v->iov_base, part, v->iov_len - part };
+		size_t part = n < v->iov_len ? n : v->iov_len, room = v->iov_len - part;
+		struct piece piece = { v->iov_base, part, may_add ? room : 0 };
 
 		stream_received(c, r->fd, &piece);
 		grown += piece.n - part;
+		piece.room = room - (piece.n - part);
 		if (i == 0)
 			*first = piece;
 		n -= part;
@@ -168,17 +179,19 @@ static ssize_t top_up(const struct shim_read *r, const struct piece *piece)
 static ssize_t received(struct conn *c, const struct shim_read *r, size_t n)
 {
 	struct piece first, rest;
-	ssize_t total, more;
+	ssize_t total, more = 0;
 
 	total = (ssize_t)(n + feed(c, r, &first, n));
-	if (!r->reserved || n < r->one.iov_len || !first.room)
-		return total;
-	more = top_up(r, &first);
-	if (more <= 0)
-		return total;
-	rest = (struct piece){ first.p + first.n, (size_t)more, first.room - (size_t)more };
-	stream_received(c, r->fd, &rest);
-	return total + (ssize_t)rest.n;
+	if (r->reserved && n == r->one.iov_len && first.room)
+		more = top_up(r, &first);
+	if (more > 0) {
+		rest = (struct piece){ first.p + first.n, (size_t)more, first.room - (size_t)more };
+		stream_received(c, r->fd, &rest);
+		total += (ssize_t)rest.n;
+	}
+	if (inbound_inserts())
+		c->filled = (size_t)total == asked_for(r->program, r->program_count);
+	return total;
 }
 
 ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
