@@ -298,6 +298,12 @@ release:
 
 /* ---- after the call ---- */
 
+static void note_body_out(struct conn *c)
+{
+	atomic_store_explicit(&c->body_out, c->out.in_body && c->role != CONN_OPAQUE,
+			      memory_order_release);
+}
+
 /* The program's bytes among those of the altered stream that have left. */
 static size_t reported(const struct shim_write *w)
 {
@@ -404,8 +410,7 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 	c = conn_reacquire(w->conn, w->fd, w->generation);
 	if (c) {
 		settle(c, w, taken);
-		atomic_store_explicit(&c->body_out, c->out.in_body && c->role != CONN_OPAQUE,
-				      memory_order_release);
+		note_body_out(c);
 		if (is_fatal(error))
 			stream_write_failed(c, error);
 		conn_release(c);
@@ -451,5 +456,6 @@ void shim_on_sent_unseen(int fd, ssize_t n)
 	if (!c)
 		return;
 	stream_skipped(c, fd, true, (uint64_t)n);
+	note_body_out(c);
 	conn_release(c);
 }

@@ -171,6 +171,23 @@ Test(inject, sends_a_large_body_in_the_same_write)
 	fixture_close(fd, peer);
 }
 
+Test(inject, adds_a_header_to_the_request_after_a_body_from_a_file)
+{
+	static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+	int peer, fd;
+
+	fixture_start(NULL);
+	fd = fixture_socket(&peer, false, false);
+	for (unsigned i = 0; i < 3; i++) {
+		wire = (struct wire){ .limit = sizeof(wire.bytes) };
+		write_all(fd, head, 0, strlen(head), 1, SHIM_CALL_WRITE);
+		check_wire(head, "before a file", i, 0);
+		shim_on_sent_unseen(fd, 400);
+		shim_on_sent_unseen(fd, 600);
+	}
+	fixture_close(fd, peer);
+}
+
 static size_t wire_of(const char *program)
 {
 	int peer, fd = fixture_socket(&peer, false, false);
