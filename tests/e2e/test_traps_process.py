@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that fork, exec, end, jump and lock themselves up, in every way there is."""
+import pytest
+
+from harness.paths import scale
+from harness.wait import wait_for
+from traps import Trapped, build
+
+
+@pytest.fixture(scope="module")
+def process():
+    return build("trap_process")
+
+
+@pytest.fixture(scope="module")
+def jump():
+    return build("trap_jump")
+
+
+@pytest.fixture(scope="module")
+def seccomp():
+    return build("trap_seccomp")
+
+
+@pytest.mark.parametrize("way", ["fork", "__fork", "_Fork", "clone", "syscall", "raw"])
+def test_a_child_of_its_own_traces_on_its_own(run, process, way):
+    t = Trapped(run, [process, way]).same()
+    assert t.paths == ["/child", "/first", "/last"]
+    assert len({s.trace_id for s in t.spans}) == 3
+    assert len({s.pid for s in t.spans}) == 2
+
+
+@pytest.mark.parametrize("way", ["vfork", "vfork_exec", "vfork_nested", "vfork_fork", "clone_borrow", "clone_beside",
+                                 "spawn", "system"])
+def test_a_child_in_our_memory_touches_nothing(run, process, way):
+    t = Trapped(run, [process, way]).same()
+    assert t.paths == ["/first", "/last"]
+    assert len(t.headers) == 2
+
+
+def test_a_vfork_that_is_refused_says_why(run, process):
+    t = Trapped(run, [process, "vfork_refused"]).same()
+    assert "vfork: -1 Resource temporarily unavailable" in t.traced[1]
+
+
+def test_daemon_is_a_fork(run, process):
+    t = Trapped(run, [process, "daemon"])
+    wait_for(lambda: len(run.spans.read()) == 3, 10, "the daemon's spans")
+    assert {s.path for s in run.spans.all} == {"/first", "/child", "/last"}
+    assert t.bare[0] == t.traced[0] == 0
+
+
+def test_a_storm_of_forks_loses_and_mixes_nothing(run, process):
+    count = scale(100, 3000)
+    t = Trapped(run, [process, "storm", count], timeout=600).same()
+    assert len(t.spans) == count
+    assert len({s.trace_id for s in t.spans}) == count
+
+
+@pytest.mark.parametrize("name", ["execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve",
+                                  "execveat", "syscall", "many", "fails"])
+def test_what_waits_is_sent_before_an_exec(run, process, name):
+    t = Trapped(run, [process, "exec", name]).same()
+    assert t.traced[0] == (8 if name == "fails" else 7)
+    assert t.paths == ["/first"]
+
+
+@pytest.mark.parametrize("way", ["exit", "_exit", "_Exit", "quick_exit", "syscall", "thread", "return"])
+def test_what_waits_is_sent_at_every_exit(run, process, way):
+    t = Trapped(run, [process, "exit", way]).same()
+    assert t.traced[0] == 7
+    assert t.paths == ["/first"]
+
+
+@pytest.mark.parametrize("way", ["abort", "kill", "term"])
+def test_death_by_signal_stays_one(run, process, way):
+    t = Trapped(run, [process, "exit", way]).same()
+    assert t.traced[0] < 0
+
+
+def test_a_process_whose_last_thread_ends_does_end(run, process):
+    t = Trapped(run, [process, "exit", "pthread_exit"], timeout=30).same()
+    assert t.traced[0] == 0
+
+
+@pytest.mark.parametrize("how", ["jump", "cancel"])
+@pytest.mark.parametrize("call", ["recv", "read", "readv", "recvmsg", "accept", "poll", "write"])
+def test_a_call_left_in_the_middle_leaves_nothing_behind(run, jump, how, call):
+    t = Trapped(run, [jump, how, call, scale(200, 1000)]).same()
+    # The connection that write() was left on is in the middle of a message: no further request there.
+    assert t.paths == sorted(["/before", "/elsewhere"] + (["/after"] if call != "write" else []))
+
+
+def test_a_signal_handler_that_writes_makes_the_connection_opaque(run, jump):
+    t = Trapped(run, [jump, "handler", scale(500, 10000)]).same()
+    assert t.paths == ["/elsewhere"]
+
+
+@pytest.mark.parametrize("first", ["", "first"])
+@pytest.mark.parametrize("how", ["filter", "tsync"])
+@pytest.mark.parametrize("call", ["write", "writev", "send", "sendmsg", "sendmmsg"])
+def test_a_filter_that_allows_one_way_of_writing_is_not_tripped(run, seccomp, how, call, first):
+    t = Trapped(run, [seccomp, how, call, *([first] if first else [])]).same()
+    assert "GET /filtered" in t.traced[1]
+    assert len(t.headers) == (1 if first else 2)
+
+
+@pytest.mark.parametrize("first", ["", "first"])
+def test_strict_mode_is_not_tripped(run, seccomp, first):
+    t = Trapped(run, [seccomp, "strict", "write", *([first] if first else [])], timeout=30).same()
+    assert "GET /filtered" in t.traced[1]
+
+
+def test_stacks_of_16_kib_are_enough(run):
+    t = Trapped(run, [build("trap_threads"), scale(20, 500)]).same()
+    assert t.paths == ["/thread"] * (scale(20, 500) * 4 * 3 * 2)
+
+
+def test_a_mebibyte_of_thread_locals_is_no_trouble(run):
+    t = Trapped(run, [build("trap_large_tls"), scale(20, 250)]).same()
+    assert t.paths == ["/thread"] * (scale(20, 250) * 4 * 3 * 2)
