@@ -24,12 +24,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(what)                                                                          \
-	do {                                                                                 \
-		if (!(what)) {                                                               \
+#define CHECK(what)                                                                                \
+	do {                                                                                       \
+		if (!(what)) {                                                                     \
 			dprintf(2, "%s:%d: %s: %s\n", __FILE__, __LINE__, #what, strerror(errno)); \
-			_exit(99);                                                           \
-		}                                                                            \
+			_exit(99);                                                                 \
+		}                                                                                  \
 	} while (0)
 
 /* A system call that no library sees. */
@@ -74,7 +74,8 @@ static inline int listen_on_loopback(struct sockaddr_in *at)
 	socklen_t len = sizeof(*at);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	*at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	*at = (struct sockaddr_in){ .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)at, sizeof(*at)) == 0);
 	CHECK(listen(fd, 64) == 0 && getsockname(fd, (struct sockaddr *)at, &len) == 0);
 	return fd;

@@ -27,7 +27,8 @@ typedef ssize_t (*rw_fn)(int, void *, size_t);
 typedef ssize_t (*chk_fn)(int, void *, size_t, size_t);
 typedef ssize_t (*recv_fn)(int, void *, size_t, int);
 typedef ssize_t (*recv_chk_fn)(int, void *, size_t, size_t, int);
-typedef ssize_t (*recvfrom_chk_fn)(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
+typedef ssize_t (*recvfrom_chk_fn)(int, void *, size_t, size_t, int, struct sockaddr *,
+				   socklen_t *);
 typedef ssize_t (*prw_fn)(int, const struct iovec *, int, off_t, int);
 
 static bool is(const char *name, const char *what)
@@ -73,7 +74,8 @@ static void test_write(const char *call)
 		int listener = listen_on_loopback(&at);
 
 		client = socket(AF_INET, SOCK_STREAM, 0);
-		n = sendto(client, text, strlen(text), MSG_FASTOPEN, (struct sockaddr *)&at, sizeof(at));
+		n = sendto(client, text, strlen(text), MSG_FASTOPEN, (struct sockaddr *)&at,
+			   sizeof(at));
 		server = accept(listener, NULL, NULL);
 	} else {
 		connect_pair(&client, &server);
@@ -164,15 +166,19 @@ static int passed(int fd, bool many)
 {
 	char control[CMSG_SPACE(sizeof(int))] = "", byte = 'x';
 	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
 			    .msg_controllen = sizeof(control) };
 	struct mmsghdr mm = { .msg_hdr = m };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	int pair[2], got;
 
-	/* Not SOCK_STREAM: that would be looked at, this is not, and has to be seen all the same. */
+	/* Not SOCK_STREAM: that would be looked at, this is not, and has to be seen all the same.
+	 */
 	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
-	*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+	*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS,
 			       .cmsg_len = CMSG_LEN(sizeof(int)) };
 	memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	CHECK(sendmsg(pair[0], &m, 0) == 1);

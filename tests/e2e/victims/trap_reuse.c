@@ -57,17 +57,20 @@ static void close_by(const char *way, int fd)
 	if (is(way, "close") || is(way, "__close") || is(way, "__close_nocancel")) {
 		CHECK(NAMED(way, int (*)(int))(fd) == 0);
 	} else if (is(way, "close_range")) {
-		CHECK(close_range((unsigned)fd, (unsigned)fd + 5, 0) == 0);
+		CHECK(NAMED("close_range", int (*)(unsigned, unsigned,
+						   int))((unsigned)fd, (unsigned)fd + 5, 0) == 0);
 	} else if (is(way, "close_range_unshare")) {
-		CHECK(close_range((unsigned)fd, ~0u, 2) == 0);
+		CHECK(NAMED("close_range", int (*)(unsigned, unsigned, int))((unsigned)fd, ~0u,
+									     2) == 0);
 	} else if (is(way, "closefrom")) {
-		closefrom(fd);
+		NAMED("closefrom", void (*)(int))(fd);
 	} else if (is(way, "fclose")) {
 		CHECK(fclose(fdopen(fd, "r+")) == 0);
 	} else if (is(way, "freopen") || is(way, "freopen64")) {
 		FILE *f = fdopen(fd, "w+");
 
-		f = NAMED(way, FILE * (*)(const char *, const char *, FILE *))("/dev/null", "w+", f);
+		f = NAMED(way, FILE * (*)(const char *, const char *, FILE *))("/dev/null", "w+",
+									       f);
 		CHECK(f && fileno(f) == fd);
 	} else if (is(way, "syscall")) {
 		CHECK(syscall(SYS_close, fd) == 0);

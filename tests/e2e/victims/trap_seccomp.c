@@ -14,8 +14,8 @@ static bool is(const char *name, const char *what)
 	return strcmp(name, what) == 0;
 }
 
-#define ALLOW(nr)                                         \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1),  \
+#define ALLOW(nr)                                        \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), \
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /* Transcript and the unseen side go by write(): 1 for the transcript, `far` for the other. */
@@ -49,12 +49,12 @@ static void install(const char *how, int nr, int client)
 
 static int number_of(const char *call)
 {
-	return is(call, "write")    ? SYS_write :
-	       is(call, "writev")   ? SYS_writev :
-	       is(call, "send")     ? SYS_sendto :
-	       is(call, "sendmsg")  ? SYS_sendmsg :
-	       is(call, "sendmmsg") ? SYS_sendmmsg :
-				      -1;
+	return is(call, "write")      ? SYS_write
+	       : is(call, "writev")   ? SYS_writev
+	       : is(call, "send")     ? SYS_sendto
+	       : is(call, "sendmsg")  ? SYS_sendmsg
+	       : is(call, "sendmmsg") ? SYS_sendmmsg
+				      : -1;
 }
 
 static ssize_t write_by(int nr, int fd, const char *text)
