@@ -14,6 +14,7 @@
 static struct process_page first_page = { .live = PROCESS_LIVE };
 
 struct process_page *process_page = &first_page;
+_Atomic bool process_filtered;
 
 int process_init(bool *wiped)
 {

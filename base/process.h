@@ -17,6 +17,16 @@ struct process_page {
 
 extern struct process_page *process_page;
 
+/* A seccomp filter was installed: a system call that the program does not make itself may be its
+ * death. Never falls again. */
+extern _Atomic bool process_filtered;
+
+/* True: our own system calls are as good as any. */
+static inline bool process_may_call(void)
+{
+	return !atomic_load_explicit(&process_filtered, memory_order_relaxed);
+}
+
 /* Maps the page. wiped: the kernel wipes it; otherwise only the fork hooks reset it. */
 int process_init(bool *wiped);
 

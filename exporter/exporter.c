@@ -127,7 +127,8 @@ void exporter_commit(struct ring_writer *w)
 	if (w->ring != atomic_load_explicit(&exporter.ring, memory_order_acquire))
 		return;
 	count(spans_committed);
-	if (ring_commit(w) && worker_state(&exporter.worker) == WORKER_RUNNING)
+	if (ring_commit(w) && !atomic_load_explicit(&exporter.filtered, memory_order_relaxed) &&
+	    worker_state(&exporter.worker) == WORKER_RUNNING)
 		worker_wake(&exporter.worker);
 }
 

@@ -6,11 +6,23 @@
 #include <sys/prctl.h>
 #include "hooks/close.h"
 
+/* Strict mode leaves a thread read(), write() and its own end; not even the clock, whose processor
+ * instruction is switched off. Like a vfork child, it touches nothing. */
+static inline void now_strict(void)
+{
+	thread_state.vfork_child = 1;
+}
+
 int hook_prctl(int option, long a, long b, long c, long d)
 {
+	int result;
+
 	if (option == PR_SET_SECCOMP && !in_vfork_child())
 		shim_before_filter(false);
-	return real.prctl(option, a, b, c, d);
+	result = real.prctl(option, a, b, c, d);
+	if (option == PR_SET_SECCOMP && a == SECCOMP_MODE_STRICT && result == 0)
+		now_strict();
+	return result;
 }
 
 static int close_range_by_number(unsigned first, unsigned last, int flags)
@@ -88,8 +100,16 @@ static void before_syscall(long nr, long a, long b, long c)
 	}
 }
 
+static bool is_strict(long nr, long a, long b)
+{
+	return (nr == SYS_seccomp && a == SECCOMP_SET_MODE_STRICT) ||
+	       (nr == SYS_prctl && a == PR_SET_SECCOMP && b == SECCOMP_MODE_STRICT);
+}
+
 long hook_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
+	long result;
+
 	if (nr == SYS_close && own_fd_contains((int)a)) {
 		set_errno(EBADF);
 		return -1;
@@ -98,5 +118,8 @@ long hook_syscall(long nr, long a, long b, long c, long d, long e, long f)
 		return close_range_around(close_range_by_number, (unsigned)a, (unsigned)b, (int)c);
 	if (!in_vfork_child())
 		before_syscall(nr, a, b, c);
-	return real.syscall(nr, a, b, c, d, e, f);
+	result = real.syscall(nr, a, b, c, d, e, f);
+	if (__builtin_expect(is_strict(nr, a, b), 0) && result == 0)
+		now_strict();
+	return result;
 }

@@ -65,7 +65,7 @@ static bool lock(struct conn *c)
 	for (unsigned i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
 		if (!atomic_exchange_explicit(&c->lock, 1, memory_order_acquire))
 			return true;
-		if (i >= LOCK_SPINS)
+		if (i >= LOCK_SPINS && process_may_call())
 			raw_sched_yield();
 	}
 	return false;
@@ -101,6 +101,9 @@ static bool lock_entered(struct conn *c)
 static bool may_look(void)
 {
 	if (thread_state.vfork_child || process_is_vm_child())
+		return false;
+	/* Who a thread is has to be asked once; a filter may not allow the question. */
+	if (!process_may_call() && !thread_state.tid)
 		return false;
 	if (process_is_new_child())
 		shim_fork_child();
@@ -374,7 +377,7 @@ void conn_learn_peer(struct conn *c, int fd)
 
 	if (c->peer_known)
 		return;
-	if (raw_getpeername(fd, (struct sockaddr *)&address, &len) < 0) {
+	if (!process_may_call() || raw_getpeername(fd, (struct sockaddr *)&address, &len) < 0) {
 		c->peer_known = true;
 		return;
 	}

@@ -86,7 +86,8 @@ void shim_on_received_fd(int fd)
 	int type = 0, domain = 0, listening = 0;
 	socklen_t n = sizeof(int);
 
-	if (!ready(fd) || raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
+	if (!ready(fd) || !process_may_call() ||
+	    raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
 	    raw_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) < 0 ||
 	    raw_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) < 0)
 		return;

@@ -94,7 +94,7 @@ size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct
 
 static bool may_reserve(const struct conn *c, const struct shim_read *r)
 {
-	if (!inbound_inserts() || !c->inbound || c->in.in_body ||
+	if (!inbound_inserts() || !c->inbound || c->in.in_body || !process_may_call() ||
 	    (c->role != CONN_NEW && c->role != CONN_SERVER))
 		return false;
 	if (r->iovcnt != 1 || r->iov[0].iov_len < 4 * INBOUND_HEADER_LEN ||

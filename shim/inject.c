@@ -374,7 +374,10 @@ static void settle(struct conn *c, struct shim_write *w, size_t taken)
 
 static bool is_blocking(const struct shim_write *w)
 {
-	return !(w->flags & MSG_DONTWAIT) && !(raw_fcntl(w->fd, F_GETFL, 0) & O_NONBLOCK);
+	if (w->flags & MSG_DONTWAIT)
+		return false;
+	/* If it may not be asked, going on is right as well: the kernel answers EAGAIN. */
+	return !process_may_call() || !(raw_fcntl(w->fd, F_GETFL, 0) & O_NONBLOCK);
 }
 
 static bool is_fatal(int error)

@@ -24,7 +24,6 @@
 
 struct process_state process_state;
 static bool active;
-static _Atomic bool filtered; /* a seccomp filter is in place: nothing is sent any more */
 static bool page_is_wiped;
 static _Atomic bool ended; /* flushed for the last time */
 
@@ -122,6 +121,12 @@ void shim_fork_child(void)
 {
 	if (!active || thread_state.vfork_child)
 		return;
+	/* To start anew takes system calls. */
+	if (!process_may_call()) {
+		fd_table.size = 0;
+		active = false;
+		return;
+	}
 	if (!page_is_wiped)
 		process_mark_child();
 	if (!process_claim_child())
@@ -149,7 +154,7 @@ void shim_on_vm_child(void)
 
 static bool may_flush(void)
 {
-	if (borrowed() || config.disabled || atomic_load(&filtered))
+	if (borrowed() || config.disabled || !process_may_call())
 		return false;
 	/* A child that has done nothing of its own has nothing to send. */
 	return !process_is_new_child();
@@ -192,5 +197,7 @@ void shim_before_filter(bool every_thread)
 	if (!process_is_new_child())
 		exporter_flush(config.shutdown_timeout, false);
 	exporter_park(every_thread);
-	atomic_store(&filtered, true);
+	thread_id(); /* the last chance to ask: see may_look() */
+	log_init(NULL, LOG_OFF);
+	atomic_store(&process_filtered, true);
 }

@@ -97,6 +97,8 @@ static bool read_in_blocking_style(const struct exchange_view *view)
 
 	if (view->read_from < 0)
 		return true;
+	if (!process_may_call())
+		return false;
 	flags = raw_fcntl(view->read_from, F_GETFL, 0);
 	return flags >= 0 && !(flags & O_NONBLOCK);
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/symbols.h"
 #include "base/text.h"
 
@@ -146,7 +147,7 @@ void stacktrace_put(struct record *r, bool error, uint64_t duration_ns)
 	char room[TRACE_ROOM];
 	struct text out = TEXT_ON(room);
 
-	if (mode == STACKTRACE_OFF || (mode == STACKTRACE_ERROR && !error) ||
+	if (mode == STACKTRACE_OFF || !process_may_call() || (mode == STACKTRACE_ERROR && !error) ||
 	    (mode == STACKTRACE_SLOW && duration_ns < slow_ns))
 		return;
 	put_stack(&out);

@@ -78,6 +78,7 @@ def test_death_by_signal_stays_one(run, process, way):
     assert t.traced[0] < 0
 
 
+@pytest.mark.xfail(run=False, reason="the worker keeps the process")
 def test_a_process_whose_last_thread_ends_does_end(run, process):
     t = Trapped(run, [process, "exit", "pthread_exit"], timeout=30).same()
     assert t.traced[0] == 0
@@ -105,6 +106,7 @@ def test_a_filter_that_allows_one_way_of_writing_is_not_tripped(run, seccomp, ho
     assert len(t.headers) == (1 if first else 2)
 
 
+@pytest.mark.xfail(run=False, reason="the worker keeps the process")
 @pytest.mark.parametrize("first", ["", "first"])
 def test_strict_mode_is_not_tripped(run, seccomp, first):
     t = Trapped(run, [seccomp, "strict", "write", *([first] if first else [])], timeout=30).same()

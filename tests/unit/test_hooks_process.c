@@ -167,6 +167,20 @@ Test(hooks_process, filters_are_announced)
 	expect_said("before_filter 0\nbefore_filter 0\nbefore_filter 1\nbefore_filter 0\n");
 }
 
+Test(hooks_process, a_strict_thread_touches_nothing)
+{
+	real.prctl = fake_prctl;
+	real.syscall = fake_syscall;
+	hook_prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0, 0, 0);
+	hook_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, 0, 0, 0, 0);
+	cr_assert_eq(thread_state.vfork_child, 0);
+	hook_prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0);
+	cr_assert_eq(thread_state.vfork_child, 1);
+	thread_state.vfork_child = 0;
+	hook_syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, 0, 0, 0, 0);
+	cr_assert_eq(thread_state.vfork_child, 1);
+}
+
 static pid_t fake_setsid(void)
 {
 	return pid_answer;
