@@ -76,3 +76,13 @@ void pool_put(struct pool *p, void *object)
 							memory_order_release,
 							memory_order_relaxed));
 }
+
+uint32_t pool_in_use(const struct pool *p)
+{
+	uint32_t n = atomic_load_explicit(&p->used_max, memory_order_relaxed);
+	uint32_t at = (uint32_t)atomic_load_explicit(&p->free, memory_order_relaxed);
+
+	for (; at && n; n--)
+		at = atomic_load_explicit(link_of(p, at - 1), memory_order_relaxed);
+	return n;
+}

@@ -38,3 +38,8 @@ void block_put(void *block)
 	else
 		pool_put(&large, p);
 }
+
+uint32_t block_in_use(void)
+{
+	return pool_in_use(&small) + pool_in_use(&large);
+}

@@ -5,6 +5,7 @@
 #define SHIM_BLOCK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define BLOCK_SMALL       4096
 #define BLOCK_LARGE       (65536 + 32768)
@@ -16,5 +17,6 @@ int block_init(void);
  * BLOCK_LARGE. 16-aligned. */
 void *block_get(size_t size, size_t *got);
 void block_put(void *block);
+uint32_t block_in_use(void); /* for tests */
 
 #endif

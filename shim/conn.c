@@ -45,6 +45,11 @@ int conn_init(void)
 	return 0;
 }
 
+uint32_t conn_in_use(void)
+{
+	return pool_in_use(&pool);
+}
+
 void fd_table_reach(int fd)
 {
 	unsigned used = atomic_load_explicit(&fd_table.used, memory_order_relaxed);
@@ -180,6 +185,7 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 	}
 	/* Somebody with a stale pointer may hold the lock for a moment. */
 	if (!lock(c)) {
+		pool_put(&pool, c);
 		count(untracked_memory);
 		goto untracked;
 	}
@@ -384,28 +390,37 @@ void conn_learn_peer(struct conn *c, int fd)
 	conn_set_peer(c, (struct sockaddr *)&address, len);
 }
 
+/* What a thread that is not here was changing is left where it is: it may have been given back. */
+static void fork_child_one(struct conn *c)
+{
+	bool held = atomic_load_explicit(&c->lock, memory_order_relaxed);
+	bool writing = atomic_load_explicit(&c->writing, memory_order_relaxed);
+	bool busy = held || c->queue_head || c->alter.head || c->in.carried || c->out.carried ||
+		    c->in.in_body || c->out.in_body;
+
+	atomic_store_explicit(&c->lock, 0, memory_order_relaxed);
+	atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
+	c->queue_head = c->queue_tail = 0;
+	c->queued = 0;
+	c->alter.exchange = NULL;
+	c->forked = true;
+	if (!busy || !atomic_load_explicit(&c->references, memory_order_relaxed))
+		return;
+	/* The parent has the exchange: it, or nobody, writes its span. */
+	c->role = CONN_OPAQUE;
+	if (held || writing)
+		c->in.carry = c->out.carry = c->alter.image = NULL;
+	direction_reset(&c->in);
+	direction_reset(&c->out);
+	/* Half a header of ours has left: the child may be who sends the rest. */
+	if (!c->alter.image || !c->alter.sent)
+		alteration_drop(c);
+}
+
 void conn_fork_child(void)
 {
 	uint32_t used = atomic_load_explicit(&pool.used_max, memory_order_relaxed);
 
-	for (uint32_t i = 0; i < used; i++) {
-		struct conn *c = pool_at(&pool, i);
-		bool busy = c->queue_head || c->alter.image || c->in.carried || c->out.carried ||
-			    c->in.in_body || c->out.in_body ||
-			    atomic_load_explicit(&c->lock, memory_order_relaxed);
-
-		atomic_store_explicit(&c->lock, 0, memory_order_relaxed);
-		atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
-		c->queue_head = c->queue_tail = 0;
-		c->queued = 0;
-		c->alter.exchange = NULL;
-		c->forked = true;
-		if (!busy || !atomic_load_explicit(&c->references, memory_order_relaxed))
-			continue;
-		/* The parent has the exchange: it, or nobody, writes its span. */
-		direction_reset(&c->in);
-		direction_reset(&c->out);
-		alteration_drop(c);
-		c->role = CONN_OPAQUE;
-	}
+	for (uint32_t i = 0; i < used; i++)
+		fork_child_one(pool_at(&pool, i));
 }

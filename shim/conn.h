@@ -86,6 +86,8 @@ struct conn *conn_glance(int fd, uint32_t *generation);
 /* One descriptor less (acquired before, released by this); the last one ends the connection. */
 void conn_unref(struct conn *c);
 
+uint32_t conn_in_use(void); /* for tests */
+
 /* Starts tracking. NULL: no room (counted). Not acquired. */
 struct conn *conn_track(int fd, bool inbound, bool unix_socket);
 

@@ -125,7 +125,9 @@ void shim_on_dup(int from, int to)
 	c = conn_acquire(from);
 	if (!c)
 		return;
-	if ((unsigned)to < fd_table.size) {
+	if (!shim_tracked(from)) {
+		/* It was given up just now, and may be another's already. */
+	} else if ((unsigned)to < fd_table.size) {
 		atomic_fetch_add_explicit(&c->references, 1, memory_order_relaxed);
 		fd_table_set(to, c);
 	} else {
@@ -140,7 +142,7 @@ void shim_before_close(int fd)
 {
 	struct conn *c, *expected;
 
-	if ((unsigned)fd >= fd_table.size || thread_state.vfork_child)
+	if ((unsigned)fd >= fd_table.size || thread_state.vfork_child || process_is_vm_child())
 		return;
 	if (atomic_load_explicit(&fd_table.flags[fd], memory_order_relaxed))
 		atomic_store_explicit(&fd_table.flags[fd], 0, memory_order_relaxed);
@@ -148,9 +150,10 @@ void shim_before_close(int fd)
 		return;
 	c = conn_acquire(fd);
 	if (!c) {
-		/* Inside our own code (a signal handler): the entry goes, the rest is lost. */
-		if (!process_is_vm_child())
-			atomic_store_explicit(&fd_table.conn[fd], NULL, memory_order_release);
+		/* Inside our own code (a signal handler): the entry goes, the rest is lost, and an
+		 * exchange in it stays open for ever. */
+		process_flag_set(unseen_inbound);
+		atomic_store_explicit(&fd_table.conn[fd], NULL, memory_order_release);
 		return;
 	}
 	expected = c;

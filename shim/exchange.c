@@ -26,6 +26,11 @@ uint32_t exchange_index(const struct exchange *e)
 	return pool_index(&pool, e);
 }
 
+uint32_t exchange_in_use(void)
+{
+	return pool_in_use(&pool);
+}
+
 void shared_context_set(struct shared_context *s, const struct span_context *c)
 {
 	uint64_t words[3];

@@ -80,6 +80,8 @@ struct bytes exchange_keep(struct exchange *e, struct bytes b);
 /* Server exchanges that are open candidates now. */
 unsigned exchange_open_count(void);
 
+uint32_t exchange_in_use(void); /* all that are open, for tests */
+
 /* In a forked child: all of the parent's are forgotten. */
 void exchange_forget_all(void);
 

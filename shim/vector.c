@@ -108,9 +108,9 @@ bool vector_offer(struct shim_write *w, const struct alteration *a)
 	size_t end = a->before + a->added;
 	size_t skip = a->sent < a->before ? a->before - a->sent : 0;
 
+	w->block = a->image;
 	if (a->sent >= end) /* nothing of the image is left */
 		return true;
-	w->block = a->image;
 	if (skip >= w->program_bytes) {
 		/* Not even the head is whole this time: as much of the image as the program offers.
 		 */
@@ -128,6 +128,7 @@ bool vector_offer(struct shim_write *w, const struct alteration *a)
 		return true;
 	if (!a->sent) {
 		w->own_at = w->own = 0;
+		w->block = NULL;
 		return false;
 	}
 	/* A retry with a longer vector than the first try had: the image goes alone, and the

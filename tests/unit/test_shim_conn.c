@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections and the descriptors that name them: numbers that come again, doubles, other threads,
+ * children. */
+#include <sched.h>
+#include <sys/wait.h>
+#include "base/counters.h"
+#include "base/thread.h"
+#include "shim/block.h"
+#include "shim/conn.h"
+#include "shim_spans.h"
+
+static int peer;
+
+static void start(void)
+{
+	spans_main = getpid();
+	fixture_start(NULL);
+	shim_before_close_range(0, ~0u); /* what the test program inherited */
+}
+
+static struct conn *conn_of(int fd)
+{
+	return atomic_load(&fd_table.conn[fd]);
+}
+
+static void expect_nothing_in_use(void)
+{
+	cr_assert_eq(conn_in_use(), 0);
+	cr_assert_eq(exchange_in_use(), 0);
+	cr_assert_eq(block_in_use(), 0);
+}
+
+/* ---- descriptors ---- */
+
+Test(conn, tracks_stream_sockets_only)
+{
+	start();
+	shim_on_socket(10, AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC);
+	shim_on_socket(11, AF_INET, SOCK_DGRAM);
+	shim_on_socket(12, AF_INET6, SOCK_STREAM);
+	shim_on_socket(13, AF_NETLINK, SOCK_STREAM);
+	shim_on_socket(14, AF_UNIX, SOCK_SEQPACKET);
+	cr_assert(shim_tracked(10));
+	cr_assert_not(shim_tracked(11));
+	cr_assert(shim_tracked(12));
+	cr_assert_not(shim_tracked(13));
+	cr_assert_not(shim_tracked(14));
+	cr_assert_not(shim_tracked(-1));
+	cr_assert_not(shim_tracked(INT32_MAX));
+	shim_before_close_range(10, ~0u);
+	expect_nothing_in_use();
+}
+
+Test(conn, forgets_a_socket_that_listens)
+{
+	start();
+	shim_on_socket(10, AF_INET, SOCK_STREAM);
+	shim_on_listen(10);
+	cr_assert_not(shim_tracked(10));
+	expect_nothing_in_use();
+}
+
+Test(conn, starts_anew_when_a_number_comes_again, .fini = spans_stop)
+{
+	int fd, again;
+
+	spans_start(NULL);
+	shim_before_close_range(0, ~0u);
+	fd = fixture_socket(&peer, true, false);
+	program_reads(fd, peer, "GET / HT");
+	program_closes(fd);
+	close(peer);
+	again = fixture_socket(&peer, true, false);
+	cr_assert_eq(again, fd);
+	program_reads(again, peer, REQUEST);
+	program_writes(again, RESPONSE);
+	cr_assert_eq(spans_read(), 1);
+	program_closes(again);
+	expect_nothing_in_use();
+}
+
+/* A close() that went by a direct system call. */
+Test(conn, starts_anew_when_nobody_saw_the_close, .fini = spans_stop)
+{
+	int fd;
+
+	spans_start(NULL);
+	shim_before_close_range(0, ~0u);
+	fd = fixture_socket(&peer, true, false);
+	program_reads(fd, peer, REQUEST);
+	close(fd);
+	close(peer);
+	cr_assert_eq(fixture_socket(&peer, true, false), fd);
+	program_reads(fd, peer, REQUEST);
+	program_writes(fd, RESPONSE);
+	cr_assert_eq(spans_read(), 2);
+	expect_span(0, KIND_SERVER, "", "aborted");
+	expect_span(1, KIND_SERVER, "200", "");
+}
+
+Test(conn, is_one_stream_under_two_numbers, .fini = spans_stop)
+{
+	int fd, other;
+
+	spans_start(NULL);
+	shim_before_close_range(0, ~0u);
+	fd = fixture_socket(&peer, true, false);
+	program_reads(fd, peer, "GET /x HTTP/1.1\r\n");
+	other = dup(fd);
+	shim_on_dup(fd, other);
+	program_reads(other, peer, "Host: a\r\n\r\n");
+	program_closes(fd);
+	cr_assert_eq(spans_read(), 0);
+	program_writes(other, RESPONSE);
+	cr_assert_eq(spans_read(), 1);
+	program_closes(other);
+	expect_nothing_in_use();
+}
+
+Test(conn, takes_a_number_over_by_dup2, .fini = spans_stop)
+{
+	int fd, other, other_peer;
+
+	spans_start(NULL);
+	shim_before_close_range(0, ~0u);
+	fd = fixture_socket(&peer, true, false);
+	other = fixture_socket(&other_peer, true, false);
+	program_reads(other, other_peer, REQUEST);
+	cr_assert_eq(dup2(fd, other), other);
+	shim_on_dup(fd, other);
+	cr_assert_eq(conn_of(fd), conn_of(other));
+	cr_assert_eq(spans_read(), 1);
+	expect_span(0, KIND_SERVER, "", "aborted");
+	program_reads(fd, peer, REQUEST);
+	program_writes(other, RESPONSE);
+	cr_assert_eq(spans_read(), 2);
+	shim_on_dup(fd, fd);
+	shim_before_close_range(3, ~0u);
+	expect_nothing_in_use();
+}
+
+/* A signal handler used it while we were inside: it is given up at the next look, which is dup's.
+ */
+Test(conn, does_not_double_what_was_given_up)
+{
+	int fd;
+
+	start();
+	fd = fixture_socket(&peer, true, false);
+	thread_enter();
+	cr_assert_null(conn_acquire(fd));
+	thread_leave();
+	shim_on_dup(fd, 100);
+	cr_assert_eq(counted(opaque_reentered), 1);
+	cr_assert_not(shim_tracked(fd));
+	cr_assert_not(shim_tracked(100));
+	expect_nothing_in_use();
+}
+
+Test(conn, gives_up_a_second_number_too)
+{
+	int fd;
+
+	start();
+	fd = fixture_socket(&peer, true, false);
+	shim_on_dup(fd, 100);
+	shim_make_opaque(fd);
+	cr_assert_not(shim_tracked(fd));
+	shim_on_dup(100, 101);
+	program_write_fails(100, "HTTP/1.1 200 OK\r\n\r\n", EAGAIN);
+	shim_before_close(100);
+	shim_before_close(101);
+	expect_nothing_in_use();
+}
+
+Test(conn, is_not_tracked_past_the_table)
+{
+	start();
+	shim_on_socket((int)fd_table.size, AF_INET, SOCK_STREAM);
+	cr_assert_eq(counted(untracked_fd_limit), 1);
+	shim_on_socket(10, AF_INET, SOCK_STREAM);
+	shim_on_dup(10, (int)fd_table.size);
+	cr_assert_not(shim_tracked(10));
+	expect_nothing_in_use();
+}
+
+/* ---- the transaction in the hands of others ---- */
+
+static const char request[] = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+#define BEFORE (sizeof(request) - 3) /* up to the blank line */
+
+/* Begins a write of the request and lets the kernel take n bytes of it. */
+static ssize_t half_written(struct shim_write *w, int fd, size_t n)
+{
+	static struct iovec part;
+
+	part = (struct iovec){ (char *)(uintptr_t)request, sizeof(request) - 1 };
+	program_wire.n = 0;
+	program_wire.limit = n;
+	shim_write_begin(w, fd, &part, 1, 0, SHIM_CALL_WRITE);
+	return wire_take(&program_wire, w->iov, w->iovcnt);
+}
+
+/* What is on the wire is the request with a whole header of ours, or without. */
+static void expect_whole(const struct wire *k)
+{
+	size_t own = k->n - (sizeof(request) - 1);
+
+	must(own == 0 || own == 70);
+	must(memcmp(k->bytes, request, BEFORE) == 0);
+	if (own)
+		must(memcmp(k->bytes + BEFORE, "traceparent: 00-", 16) == 0);
+	must(memcmp(k->bytes + BEFORE + own, "\r\n", 2) == 0);
+}
+
+static void write_rest(int fd, size_t from)
+{
+	while (from < sizeof(request) - 1) {
+		struct iovec part = { (char *)(uintptr_t)request + from,
+				      sizeof(request) - 1 - from };
+		ssize_t n;
+
+		program_wire.limit = sizeof(program_wire.bytes);
+		n = wire_write(&program_wire, fd, &part, 1, SHIM_CALL_WRITE);
+		must(n > 0);
+		from += (size_t)n;
+	}
+}
+
+static void give_up_while_writing(size_t taken, void (*give_up)(int fd), int rest_fd, int fd)
+{
+	struct shim_write w;
+	ssize_t n = half_written(&w, fd, taken);
+
+	give_up(fd);
+	cr_assert_not(shim_write_again(&w, &n));
+	cr_assert(n > 0 || errno == EAGAIN);
+	write_rest(rest_fd, n > 0 ? (size_t)n : 0);
+	expect_whole(&program_wire);
+}
+
+static void make_opaque(int fd)
+{
+	shim_make_opaque(fd);
+}
+
+static void break_answer(int fd)
+{
+	program_reads(fd, peer, "no HTTP at all\r\n\r\n");
+}
+
+static void write_as_well(int fd)
+{
+	struct iovec part = { (char *)(uintptr_t) "x", 1 };
+	struct shim_write w;
+	ssize_t n = -1;
+
+	shim_write_begin(&w, fd, &part, 1, 0, SHIM_CALL_WRITE);
+	cr_assert_eq(w.iov, &part);
+	errno = EAGAIN;
+	cr_assert_not(shim_write_again(&w, &n));
+}
+
+static void close_one(int fd)
+{
+	program_closes(fd);
+}
+
+Test(conn, completes_a_head_though_it_is_given_up_meanwhile)
+{
+	static void (*const ways[])(int) = { make_opaque, break_answer, write_as_well };
+
+	start();
+	for (size_t way = 0; way < 3; way++)
+		for (size_t taken = 1; taken <= sizeof(request) - 1 + 70; taken++) {
+			int fd = fixture_socket(&peer, false, false);
+
+			give_up_while_writing(taken, ways[way], fd, fd);
+			cr_assert_not(shim_tracked(fd), "%zu %zu", way, taken);
+			fixture_close(fd, peer);
+			expect_nothing_in_use();
+		}
+}
+
+Test(conn, completes_a_head_through_another_number)
+{
+	static void (*const ways[])(int) = { make_opaque, break_answer, close_one };
+
+	start();
+	for (size_t way = 0; way < 3; way++)
+		for (size_t taken = 1; taken <= sizeof(request) - 1 + 70; taken++) {
+			int fd = fixture_socket(&peer, false, false), other = dup(fd);
+
+			shim_on_dup(fd, other);
+			give_up_while_writing(taken, ways[way], other, fd);
+			if (way != 2)
+				program_closes(fd);
+			fixture_close(other, peer);
+			expect_nothing_in_use();
+		}
+}
+
+Test(conn, leaves_nothing_behind_when_closed_during_a_write)
+{
+	start();
+	for (size_t taken = 1; taken <= sizeof(request) - 1 + 70; taken++)
+		for (int retry = 0; retry < 2; retry++) {
+			int fd = fixture_socket(&peer, false, false);
+			struct shim_write w;
+			ssize_t n = half_written(&w, fd, taken);
+
+			if (retry) {
+				struct iovec part = { (char *)(uintptr_t) "\r\n", 2 };
+
+				cr_assert_not(shim_write_again(&w, &n));
+				shim_write_begin(&w, fd, &part, 1, 0, SHIM_CALL_WRITEV);
+				errno = EBADF;
+				n = -1;
+			}
+			fixture_close(fd, peer);
+			cr_assert_not(shim_write_again(&w, &n));
+			expect_nothing_in_use();
+		}
+}
+
+/* ---- children ---- */
+
+/* Runs fn in a child as fork() makes it; its exit status. */
+static int in_child(int (*fn)(int), int fd)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		shim_fork_child();
+		_exit(fn(fd));
+	}
+	shim_fork_parent();
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int has_nothing(int fd)
+{
+	(void)fd;
+	return exchange_in_use() != 0 || block_in_use() != 0 || exchange_open_count() != 0;
+}
+
+static int serves(int fd)
+{
+	program_reads(fd, peer, REQUEST);
+	program_writes(fd, RESPONSE);
+	return !(counted(exchanges_server) == 1 && counted(spans_committed) == 1);
+}
+
+static int ignores(int fd)
+{
+	program_writes(fd, RESPONSE);
+	program_closes(fd);
+	return counted(spans_committed) != 0;
+}
+
+Test(conn, is_empty_in_a_child, .fini = spans_stop)
+{
+	int fd;
+
+	spans_start(NULL);
+	shim_before_close_range(0, ~0u);
+	fd = fixture_socket(&peer, true, false);
+	program_reads(fd, peer, REQUEST "GET / HT");
+	cr_assert_eq(in_child(has_nothing, fd), 0);
+	cr_assert_eq(in_child(ignores, fd), 0);
+	program_writes(fd, RESPONSE);
+	cr_assert_eq(spans_read(), 1);
+}
+
+Test(conn, goes_on_in_a_child_when_nothing_was_under_way, .fini = spans_stop)
+{
+	int fd;
+
+	spans_start(NULL);
+	shim_before_close_range(0, ~0u);
+	fd = fixture_socket(&peer, true, false);
+	cr_assert_eq(in_child(serves, fd), 0);
+}
+
+Test(conn, leaves_the_span_to_a_child_that_may_answer, .fini = spans_stop)
+{
+	int fd;
+
+	spans_start(NULL);
+	shim_before_close_range(0, ~0u);
+	fd = fixture_socket(&peer, true, false);
+	program_reads(fd, peer, REQUEST);
+	cr_assert_eq(in_child(ignores, fd), 0);
+	program_closes(fd);
+	cr_assert_eq(spans_read(), 0);
+	cr_assert_eq(counted(spans_dropped_shared), 1);
+}
+
+static int writes_the_rest(int fd)
+{
+	write_rest(fd, BEFORE);
+	expect_whole(&program_wire);
+	program_closes(fd);
+	return has_nothing(fd);
+}
+
+/* Half of our header has left when the program forks; whoever goes on completes it. */
+Test(conn, completes_a_head_in_a_child)
+{
+	for (size_t taken = BEFORE; taken < BEFORE + 70; taken++) {
+		struct shim_write w;
+		ssize_t n;
+		int fd;
+
+		if (taken == BEFORE)
+			start();
+		fd = fixture_socket(&peer, false, false);
+		n = half_written(&w, fd, taken);
+		cr_assert_not(shim_write_again(&w, &n));
+		cr_assert_eq(n, (ssize_t)BEFORE);
+		cr_assert_eq(in_child(writes_the_rest, fd), 0, "%zu", taken);
+		fixture_close(fd, peer);
+	}
+}
+
+static int gives_blocks_once(int fd)
+{
+	size_t size;
+	void *one = block_get(1, &size), *two = block_get(1, &size);
+
+	(void)fd;
+	return one == two;
+}
+
+/* Another thread is inside the tables when the program forks: what it left half done is not given
+ * back twice. */
+Test(conn, survives_a_fork_under_a_held_lock)
+{
+	struct conn *c;
+	int fd;
+
+	start();
+	fd = fixture_socket(&peer, true, false);
+	program_reads(fd, peer, "GET / HT");
+	c = conn_of(fd);
+	atomic_store(&c->lock, 1);
+	block_put(c->in.carry); /* its next line would be c->in.carry = NULL */
+	cr_assert_eq(in_child(gives_blocks_once, fd), 0);
+}
+
+static int touches_nothing(int fd)
+{
+	thread_state.vfork_child = 1;
+	shim_before_close(fd);
+	shim_before_close_range(0, ~0u);
+	shim_on_socket(50, AF_INET, SOCK_STREAM);
+	shim_on_accept(-1, 51, NULL, 0);
+	shim_on_dup(fd, 52);
+	shim_on_poll(&(struct pollfd){ .fd = fd }, 1);
+	shim_fork_child();
+	if (!shim_tracked(fd) || shim_tracked(50) || shim_tracked(51) || shim_tracked(52))
+		return 1;
+	return thread_state.wait_fd != 0;
+}
+
+Test(conn, touches_nothing_in_a_vfork_child)
+{
+	int fd;
+
+	start();
+	fd = fixture_socket(&peer, true, false);
+	cr_assert_eq(touches_nothing(fd), 0);
+}
+
+/* CLONE_VM without CLONE_VFORK: our memory, another process. */
+static int runs_beside(void *arg)
+{
+	int fd = *(int *)arg;
+
+	shim_before_close(fd);
+	shim_before_close_range(0, ~0u);
+	shim_on_socket(50, AF_INET, SOCK_STREAM);
+	return !shim_tracked(fd) || shim_tracked(50);
+}
+
+Test(conn, touches_nothing_in_a_process_that_shares_memory)
+{
+	static char stack[65536];
+	int fd, status;
+	pid_t pid;
+
+	start();
+	fd = fixture_socket(&peer, true, false);
+	atomic_store(&fd_table.flags[fd], 1);
+	shim_on_vm_child();
+	pid = clone(runs_beside, stack + sizeof(stack), CLONE_VM | SIGCHLD, &fd);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(atomic_load(&fd_table.flags[fd]), 1);
+}
