@@ -44,6 +44,11 @@ bool log_stderr_is_first(void)
 	       st.st_ino == first_stderr.ino;
 }
 
+bool log_uses_stderr(void)
+{
+	return to_stderr;
+}
+
 void log_init(const char *destination, enum log_level level)
 {
 	int fd;

@@ -15,6 +15,9 @@ void log_init(const char *destination, enum log_level level);
  * number for its database. */
 bool log_stderr_is_first(void);
 
+/* TAGALONG_LOG=stderr: messages may be written to descriptor 2. */
+bool log_uses_stderr(void);
+
 /* "tagalong[pid]: warning: ..." and a line end. See text_format() for what the format may hold. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

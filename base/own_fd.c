@@ -3,6 +3,7 @@
  * exchange of that word, so a reader sees the old number or the new one, both open until then. */
 #include "base/own_fd.h"
 
+#include <errno.h>
 #include <linux/close_range.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -189,45 +190,42 @@ int own_fd_next(unsigned first, unsigned last)
 	return lowest;
 }
 
-/* Closes all but the given numbers (ascending, at most one a slot), from above: the first call
- * makes the table this thread's own and copies only what is below. */
-static int close_all_but(const int *keep, unsigned n)
+/* Neither call is missing or forbidden; asked while there is a way back. */
+static bool may_fetch_descriptors(void)
 {
-	unsigned last = ~0u;
-	int flags = CLOSE_RANGE_UNSHARE, err;
-
-	for (unsigned i = n; i-- > 0; flags = 0) {
-		err = raw_close_range((unsigned)keep[i] + 1, last, flags);
-		if (err)
-			return err;
-		last = (unsigned)keep[i] - 1;
-	}
-	return raw_close_range(0, last, flags);
+	return raw_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0 && raw_pidfd_open(-1, 0) == -EINVAL &&
+	       raw_pidfd_getfd(-1, 0, 0) == -EBADF;
 }
 
 int own_fd_private(void)
 {
-	int number[OWN_FD_SLOTS], keep[OWN_FD_SLOTS], err, at = -1;
-	unsigned n = 0;
+	int number[OWN_FD_SLOTS], fetched[OWN_FD_SLOTS], err, self = -1;
 
-	if (raw_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0)
+	if (!may_fetch_descriptors())
 		return -EPERM;
 	/* What a flush on the program's threads has left open is closed where it was opened. */
 	own_fd_close(OWN_FD_EXPORT);
 	own_fd_close(OWN_FD_RESOLVE);
 	for (int i = 0; i < OWN_FD_SLOTS; i++)
 		number[i] = own_fd_get((enum own_fd_slot)i); /* stays there while it is held */
-	while ((at = own_fd_next((unsigned)at + 1, INT32_MAX)) >= 0)
-		keep[n++] = at;
-	err = close_all_but(keep, n);
+	/* Nothing is copied, not for a moment: a socket that the program closes meanwhile would
+	 * live on, and with it the registration in the program's epoll set. */
+	err = raw_close_range(0, ~0u, CLOSE_RANGE_UNSHARE);
+	if (!err)
+		self = raw_pidfd_open(raw_getpid(), 0);
 	for (int i = 0; i < OWN_FD_SLOTS; i++) {
+		fetched[i] = self >= 0 && number[i] >= 0 ? raw_pidfd_getfd(self, number[i], 0) : -1;
 		if (number[i] >= 0)
 			own_fd_put((enum own_fd_slot)i);
-		own_table[i] = number[i] + 1;
 	}
-	if (!err)
-		thread_state.private_descriptors = true;
-	return err;
+	if (err)
+		return err;
+	if (self >= 0)
+		raw_close(self);
+	for (int i = 0; i < OWN_FD_SLOTS; i++)
+		own_table[i] = fetched[i] >= 0 ? fetched[i] + 1 : 0;
+	thread_state.private_descriptors = true;
+	return 0;
 }
 
 void own_fd_child(void)

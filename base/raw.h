@@ -273,6 +273,11 @@ static inline int raw_memfd_create(const char *name, unsigned flags)
 	return (int)raw_syscall3(SYS_memfd_create, (long)name, flags, 0);
 }
 
+static inline int raw_pidfd_open(pid_t pid, unsigned flags)
+{
+	return (int)raw_syscall3(SYS_pidfd_open, pid, flags, 0);
+}
+
 static inline int raw_pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
 	return (int)raw_syscall3(SYS_pidfd_getfd, pidfd, fd, flags);

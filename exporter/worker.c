@@ -118,7 +118,10 @@ static void *worker_main(void *arg)
 	/* Nothing that is called on this thread is the program's. */
 	thread_enter();
 	raw_prctl(PR_SET_NAME, (long)"tagalong", 0, 0, 0);
-	own_fd_private(); /* where that cannot be, high numbers in the program's table do */
+	/* Where that cannot be, high numbers in the program's table do. A thread that opens no
+	 * socket needs none, and standard error is the program's to close or replace. */
+	if (w->drain->sink->to_otlp && !w->drain->sink->to_console && !log_uses_stderr())
+		own_fd_private();
 	while (!parking(w)) {
 		uint32_t total;
 		int n;

@@ -200,3 +200,15 @@ def test_json_lines_are_what_the_protocol_says(run, upstream):
                 assert ss["scope"]["name"]
                 for s in ss["spans"]:
                     assert isinstance(s["startTimeUnixNano"], str) and isinstance(s["kind"], int)
+
+
+def test_the_console_exporter_draws_on_standard_error(run, upstream):
+    env = {"OTEL_TRACES_EXPORTER": "console", "TAGALONG_TRACES_FILE": None, "TAGALONG_LOG": None}
+    r = run.call(["curl", "-sS", "-o", "/dev/null", f"http://127.0.0.1:{upstream.port}/seen"],
+                 "client", env=env)
+    assert b"GET /seen" in r.err and b"client" in r.err, r.err
+    code = ("import time, urllib.request\n"
+            f"urllib.request.urlopen('http://127.0.0.1:{upstream.port}/early').read()\n"
+            "time.sleep(20)")
+    p = run.traced([paths.PYTHON, "-c", code], "sleeper", env=env)
+    p.wait_log("GET /early")        # while it runs: the worker writes

@@ -64,7 +64,8 @@ def test_nginx_under_load(run, upstreams, receiver, behaviour):
         assert stats["spans_exported"] == len(got) > 0
         assert not stats.dropped(), stats
     elif behaviour.startswith("partial"):
-        assert stats["spans_dropped_rejected"] == 7 * stats["exports"]
+        # A batch of fewer than seven cannot lose seven.
+        assert 0 < stats["spans_dropped_rejected"] <= 7 * stats["exports"]
     elif behaviour not in ("slow:0.3", "bytewise"):
         assert stats["spans_exported"] == 0 and stats.dropped() > 0, stats
 
