@@ -52,7 +52,8 @@ static bool within_limits(const struct http1_head *head, struct bytes lines)
 /* The room an image needs: the head, our lines, and behind them what the call wants there. */
 static size_t image_room(const struct exchange *e, size_t before, const struct shim_write *w)
 {
-	size_t lines = LINES_ROOM + e->tracestate.n + e->baggage.n;
+	/* Jaeger writes a header line for each entry of the baggage. */
+	size_t lines = LINES_ROOM + e->tracestate.n + 4 * e->baggage.n;
 	size_t rest = w->program_bytes > before ? w->program_bytes - before : 0;
 
 	if (vector_is_single(w))

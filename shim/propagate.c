@@ -2,6 +2,8 @@
 #include "shim/propagate.h"
 #include "base/config.h"
 
+#define JAEGER_ENTRY_MAX 1024 /* bytes of one uberctx-* header; longer ones are left out */
+
 static uint8_t decision_of(bool sampled)
 {
 	return sampled ? PROPAGATE_RECORD : PROPAGATE_DROP;
@@ -125,11 +127,41 @@ static void extract_b3(struct propagate_in *out, const struct http1_head *head)
 	}
 }
 
-static void extract_jaeger(struct propagate_in *out, const struct http1_head *head)
+/* Jaeger's baggage is a header an entry, "uberctx-<key>: <value>", the value percent-encoded as in
+ * W3C baggage: it travels on as that. */
+static void extract_jaeger_baggage(struct propagate_in *out, const struct http1_head *head,
+				   struct bytes in)
+{
+	const struct bytes prefix = BYTES("uberctx-");
+	struct http1_header header;
+	size_t pos = head->headers;
+	unsigned members = 0;
+
+	for (size_t i = 0; i < out->baggage.n; i++)
+		members += out->baggage.p[i] == ',';
+	members += out->baggage.n != 0;
+	while (http1_next_header(head, in, &pos, &header)) {
+		char room[JAEGER_ENTRY_MAX];
+		struct text entry = TEXT_ON(room);
+
+		if (header.name.n <= prefix.n ||
+		    !bytes_equal_nocase((struct bytes){ header.name.p, prefix.n }, prefix))
+			continue;
+		for (size_t i = prefix.n; i < header.name.n; i++)
+			text_put_char(&entry, ascii_lower(header.name.p[i]));
+		text_put_char(&entry, '=');
+		text_put(&entry, header.value);
+		if (!entry.cut)
+			baggage_append(&out->baggage, text_bytes(&entry), &members);
+	}
+}
+
+static void extract_jaeger(struct propagate_in *out, const struct http1_head *head, struct bytes in)
 {
 	struct span_context context;
 	bool debug;
 
+	extract_jaeger_baggage(out, head, in);
 	if (!head->count[HTTP1_UBER_TRACE_ID] ||
 	    jaeger_parse(&context, &debug, head->field[HTTP1_UBER_TRACE_ID]))
 		return;
@@ -176,7 +208,7 @@ void propagate_extract(struct propagate_in *out, const struct http1_head *head, 
 			extract_b3(out, head);
 			break;
 		case PROPAGATOR_JAEGER:
-			extract_jaeger(out, head);
+			extract_jaeger(out, head, in);
 			break;
 		}
 	}

@@ -87,7 +87,26 @@ static void put_b3_multi(const struct lines *lines, const struct span_context *c
 		put_line(lines, BYTES("x-b3-sampled"), sampled ? BYTES("1") : BYTES("0"));
 }
 
-static void put_jaeger(const struct lines *lines, const struct span_context *context, bool debug)
+/* Each member of the baggage as a header of its own; properties behind ';' have no place there. */
+static void put_jaeger_baggage(const struct lines *lines, struct bytes baggage)
+{
+	while (baggage.n) {
+		struct bytes value = bytes_split(&baggage, ','), key;
+		char room[80];
+		struct text header = TEXT_ON(room);
+
+		value = bytes_split(&value, ';');
+		key = bytes_trim(bytes_split(&value, '='));
+		value = bytes_trim(value);
+		text_put(&header, BYTES("uberctx-"));
+		text_put(&header, key);
+		if (key.n && value.n && !header.cut)
+			put_line(lines, text_bytes(&header), value);
+	}
+}
+
+static void put_jaeger(const struct lines *lines, const struct span_context *context,
+		       struct bytes baggage, bool debug)
 {
 	char room[80];
 	struct text value = TEXT_ON(room);
@@ -96,6 +115,7 @@ static void put_jaeger(const struct lines *lines, const struct span_context *con
 		return;
 	jaeger_format(&value, context, debug);
 	put_line(lines, BYTES("uber-trace-id"), text_bytes(&value));
+	put_jaeger_baggage(lines, baggage);
 }
 
 size_t propagate_format(struct text *out, const struct span_context *context,
@@ -121,7 +141,7 @@ size_t propagate_format(struct text *out, const struct span_context *context,
 			put_b3_multi(&lines, context, debug);
 			break;
 		case PROPAGATOR_JAEGER:
-			put_jaeger(&lines, context, debug);
+			put_jaeger(&lines, context, baggage, debug);
 			break;
 		}
 	}

@@ -79,7 +79,8 @@ static struct exchange *open_exchange(const struct http1_head *head, size_t more
 static void extract(struct exchange *e, struct propagate_in *in, const struct http1_head *head,
 		    struct bytes whole)
 {
-	bool texts = head->count[HTTP1_TRACESTATE] || head->count[HTTP1_BAGGAGE];
+	bool texts = head->count[HTTP1_TRACESTATE] || head->count[HTTP1_BAGGAGE] ||
+		     config.propagators & 1u << PROPAGATOR_JAEGER;
 	size_t size = 0;
 	char *room = texts ? block_get(2 * head->length + TEXT_SLACK, &size) : NULL;
 

@@ -283,7 +283,7 @@ Test(propagate, writes_in_the_order_configured)
 	    PROPAGATOR_NONE);
 	cr_assert_str_eq(lines(NULL, "", "a=1", false),
 			 "b3: " TRACE "-" SPAN "-1\r\n"
-			 "uber-trace-id: " TRACE ":" SPAN ":0:1\r\n"
+			 "uber-trace-id: " TRACE ":" SPAN ":0:1\r\nuberctx-a: 1\r\n"
 			 "x-b3-traceid: " TRACE "\r\nx-b3-spanid: " SPAN
 			 "\r\nx-b3-sampled: 1\r\n" OURS);
 }
@@ -369,4 +369,21 @@ Test(propagate, knows_heads_that_carry_context)
 	use_default();
 	parse_head("tracestate: foo=1\r\nbaggage: a=1\r\nb3: 0\r\n");
 	cr_assert_not(propagate_head_carries_context(&head));
+}
+
+Test(propagate, takes_jaeger_baggage_from_a_header_an_entry)
+{
+	use(PROPAGATOR_JAEGER, PROPAGATOR_NONE);
+	extract("uberctx-User-Id: 7%2C8\r\nUberCtx-tier: gold\r\nuberctx-: x\r\nuberctx-bad: "
+		"a\"b\r\n");
+	cr_assert_not(in.valid);
+	cr_assert(is(&in.baggage, "user-id=7%2C8,tier=gold"));
+}
+
+Test(propagate, writes_jaeger_baggage_as_a_header_an_entry)
+{
+	use(PROPAGATOR_JAEGER, PROPAGATOR_NONE);
+	make_context();
+	cr_assert_not_null(strstr(lines(NULL, "", "user-id=7%2C8;p=1,tier=gold", false),
+				  "uberctx-user-id: 7%2C8\r\nuberctx-tier: gold\r\n"));
 }
