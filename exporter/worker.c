@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <sys/prctl.h>
 #include "base/clock.h"
+#include "base/host_errno.h"
 #include "base/log.h"
 #include "base/own_fd.h"
 #include "base/raw.h"
@@ -150,11 +151,13 @@ static void *worker_main(void *arg)
 enum worker_state worker_start(struct worker *w)
 {
 	uint32_t state = WORKER_NONE;
-	int err;
+	int err, before;
 
 	if (!atomic_compare_exchange_strong(&w->state, &state, WORKER_STARTING))
 		return (enum worker_state)state;
+	before = host_errno(); /* libc may say why it did not work; nobody asked */
 	err = worker_thread_create(worker_main, w);
+	host_errno_set(before);
 	if (err)
 		log_warn(err == -ENOSYS
 				 ? "this program has no threads: spans leave when it ends"

@@ -11,6 +11,7 @@
 #include "base/host_errno.h"
 #include "base/raw.h"
 #include "exporter/exporter.h"
+#include "shim/limits.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
 
@@ -44,23 +45,24 @@ static size_t insert(struct exchange *e, const struct http1_head *head,
 {
 	struct piece *piece = place->piece;
 	ssize_t at = place->offset + (ssize_t)head->blank;
-	size_t size = 13 + TRACEPARENT_LEN + (head->bare_lf ? 1 : 2);
-	char text[TRACEPARENT_LEN + 1];
+	char room[INBOUND_HEADER_LEN], value[TRACEPARENT_LEN + 1];
+	struct text line = TEXT_ON(room);
 	struct span_context own;
 	char *p;
 
-	if (at < 0 || piece->room < size)
-		return 0;
 	shared_context_get(&own, &e->context);
-	traceparent_format(text, &own);
+	traceparent_format(value, &own);
+	text_put_string(&line, "traceparent: ");
+	text_put_string(&line, value);
+	text_put_string(&line, head->bare_lf ? "\n" : "\r\n");
+	if (at < 0 || piece->room < line.n || !limits_allow(head, text_bytes(&line)))
+		return 0;
 	p = piece->p + at;
-	memmove(p + size, p, piece->n - (size_t)at);
-	memcpy(p, "traceparent: ", 13);
-	memcpy(p + 13, text, TRACEPARENT_LEN);
-	memcpy(p + 13 + TRACEPARENT_LEN, head->bare_lf ? "\n" : "\r\n", head->bare_lf ? 1 : 2);
-	piece->n += size;
-	piece->room -= size;
-	return size;
+	memmove(p + line.n, p, piece->n - (size_t)at);
+	memcpy(p, room, line.n);
+	piece->n += line.n;
+	piece->room -= line.n;
+	return line.n;
 }
 
 size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct bytes whole,
@@ -145,7 +147,9 @@ static size_t asked_for(const struct iovec *iov, int count)
 /* Returns how many bytes were put in. *first is left behind what the first part holds. */
 static size_t feed(struct conn *c, const struct shim_read *r, struct piece *first, size_t n)
 {
-	bool may_add = !c->filled || n < asked_for(r->iov, r->iovcnt);
+	/* With MSG_WAITALL a count is an answer to the program's question. */
+	bool may_add =
+		!(r->flags & MSG_WAITALL) && (!c->filled || n < asked_for(r->iov, r->iovcnt));
 	size_t grown = 0;
 
 	*first = (struct piece){ NULL, 0, 0 };
@@ -165,15 +169,23 @@ static size_t feed(struct conn *c, const struct shim_read *r, struct piece *firs
 }
 
 /* The kernel gave all that it was asked for: more may be there, and the program's buffer has room.
- * The same system call again, without blocking. */
+ * The same system call again, without blocking. An error that waits is left to the program: the
+ * kernel tells it once. */
 static ssize_t top_up(const struct shim_read *r, const struct piece *piece)
 {
+	struct pollfd waiting = { .fd = r->fd, .events = POLLIN };
+	struct iovec rest = { piece->p + piece->n, piece->room };
+
+	if (raw_poll(&waiting, 1, 0) <= 0 || (waiting.revents & (POLLIN | POLLERR)) != POLLIN)
+		return 0;
 	if (r->call == SHIM_CALL_RECV)
-		return raw_recvfrom(r->fd, piece->p + piece->n, piece->room,
-				    r->flags | MSG_DONTWAIT, NULL, NULL);
+		return raw_recvfrom(r->fd, rest.iov_base, rest.iov_len, r->flags | MSG_DONTWAIT,
+				    NULL, NULL);
 	if (!(raw_fcntl(r->fd, F_GETFL, 0) & O_NONBLOCK))
 		return 0; /* a blocking read() that is not full tells the program nothing */
-	return raw_read(r->fd, piece->p + piece->n, piece->room);
+	if (r->call == SHIM_CALL_READV)
+		return raw_readv(r->fd, &rest, 1);
+	return raw_read(r->fd, rest.iov_base, rest.iov_len);
 }
 
 static ssize_t received(struct conn *c, const struct shim_read *r, size_t n)
@@ -197,6 +209,7 @@ static ssize_t received(struct conn *c, const struct shim_read *r, size_t n)
 ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
 {
 	struct conn *c;
+	bool followed;
 	int error;
 
 	if (!r->conn || r->flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) ||
@@ -208,17 +221,18 @@ ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
 	c = conn_reacquire(r->conn, r->fd, r->generation);
 	if (!c)
 		return n;
-	if (c->role == CONN_OPAQUE)
-		goto release;
-	exporter_start();
-	if (n > 0 && r->flags & MSG_TRUNC) /* TCP threw the bytes away */
+	followed = c->role != CONN_OPAQUE;
+	if (!followed)
+		;
+	else if (n > 0 && r->flags & MSG_TRUNC) /* TCP threw the bytes away */
 		stream_skipped(c, r->fd, false, (uint64_t)n);
 	else if (n > 0)
 		n = received(c, r, (size_t)n);
-	else if (n < 0 || (r->program_count && r->program[0].iov_len))
+	else if (n < 0 || asked_for(r->program, r->program_count))
 		stream_ended(c, error);
-release:
 	conn_release(c);
+	if (followed) /* calls into libc: not under the lock */
+		exporter_start();
 	return n;
 }
 

@@ -18,6 +18,7 @@
 #include "base/raw.h"
 #include "base/thread.h"
 #include "shim/block.h"
+#include "shim/limits.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
 #include "shim/propagate.h"
@@ -27,27 +28,6 @@
 
 /* A traceparent line and those of B3 or Jaeger; tracestate and baggage come extra. */
 #define LINES_ROOM 256
-
-/* Servers refuse heads past one of these; none is crossed on our account. */
-static bool crosses(size_t before, size_t after, const unsigned *limits, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (before <= limits[i] && after > limits[i])
-			return true;
-	return false;
-}
-
-static bool within_limits(const struct http1_head *head, struct bytes lines)
-{
-	static const unsigned sizes[] = { 4096, 8192, 16384, 32768, 65536 };
-	static const unsigned counts[] = { 64, 100, 128 };
-	unsigned more = 0;
-
-	for (size_t i = 0; i < lines.n; i++)
-		more += lines.p[i] == '\n';
-	return !crosses(head->length, head->length + lines.n, sizes, 5) &&
-	       !crosses(head->header_count, head->header_count + more, counts, 3);
-}
 
 /* The room an image needs: the head, our lines, and behind them what the call wants there. */
 static size_t image_room(const struct exchange *e, size_t before, const struct shim_write *w)
@@ -132,7 +112,7 @@ static void insert(struct conn *c, const struct shim_write *w, const struct http
 				    head->bare_lf ? BYTES("\n") : BYTES("\r\n"), head);
 	if (!a->added) {
 		image_drop(a);
-	} else if (!within_limits(head, text_bytes(&lines))) {
+	} else if (!limits_allow(head, text_bytes(&lines))) {
 		count(inject_skipped_limit);
 		image_drop(a);
 	} else {

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/limits.h"
+
+static bool crosses(size_t before, size_t after, const unsigned *limits, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (before <= limits[i] && after > limits[i])
+			return true;
+	return false;
+}
+
+bool limits_allow(const struct http1_head *head, struct bytes lines)
+{
+	static const unsigned sizes[] = { 4096, 8192, 16384, 32768, 65536 };
+	static const unsigned counts[] = { 64, 100, 128 };
+	unsigned more = 0;
+
+	for (size_t i = 0; i < lines.n; i++)
+		more += lines.p[i] == '\n';
+	return !crosses(head->length, head->length + lines.n, sizes, 5) &&
+	       !crosses(head->header_count, head->header_count + more, counts, 3);
+}
