@@ -123,6 +123,8 @@ $(B)/libunit.a: $(UNIT_LIBS)
 $(B)/unit/%: tests/unit/%.c $(B)/libunit.a
 	@mkdir -p $(@D)
 	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CRITERION) -lprotobuf-c -ljansson -lpthread
+# Two frames of each allocation: what Criterion itself forgets is told from what its tests do.
+unit: export ASAN_OPTIONS ?= malloc_context_size=2
 unit: export LSAN_OPTIONS ?= suppressions=tests/unit/lsan.supp:print_suppressions=0
 unit: $(UNIT_BINS)
 	@fail=0; for t in $(UNIT_BINS); do $$t --jobs 2 || fail=1; done; exit $$fail
