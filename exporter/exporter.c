@@ -159,7 +159,7 @@ void exporter_flush(uint32_t timeout_ms, bool final)
 	    !atomic_load(&exporter.filtered)) {
 		if (worker == WORKER_RUNNING || worker == WORKER_STARTING)
 			worker_flush(&exporter.worker, deadline);
-		else if (worker != WORKER_PARKED)
+		else if (worker != WORKER_PARKED && worker != WORKER_LEAVING)
 			flush_here(deadline);
 	}
 	if (!final)
@@ -188,6 +188,18 @@ void exporter_park(bool every_thread)
 	}
 	set_mode(MODE_UNDELIVERABLE);
 	drain_abandon(&exporter.drain);
+}
+
+void exporter_before_main_exit(void)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (mode() != MODE_ON)
+		return;
+	if (worker_state(&exporter.worker) == WORKER_RUNNING && drain_waiting(&exporter.drain) &&
+	    !sink_failing(&exporter.sink))
+		worker_flush(&exporter.worker, now + PARK_MS * NS_PER_MS);
+	worker_end(&exporter.worker, now + 2 * PARK_MS * NS_PER_MS);
 }
 
 void exporter_child(void)

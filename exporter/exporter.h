@@ -30,6 +30,11 @@ void exporter_flush(uint32_t timeout_ms, bool final);
  * good when every_thread (TSYNC); no worker and no flush is started from a filtered thread. */
 void exporter_park(bool every_thread);
 
+/* The main thread is about to end, and the process may go on without it: until its last thread
+ * ends, which must not be ours. Sends what waits; the worker ends and comes back, as one that knows
+ * this, with the next exporter_start(). */
+void exporter_before_main_exit(void);
+
 /* In a new process: an empty ring, no worker, a new service.instance.id, pid and so on. */
 void exporter_child(void);
 

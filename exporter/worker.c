@@ -9,6 +9,7 @@
 #include "base/own_fd.h"
 #include "base/raw.h"
 #include "base/thread.h"
+#include "exporter/last_thread.h"
 #include "exporter/retry.h"
 
 #define NS_PER_S  1000000000ull
@@ -17,6 +18,8 @@
  * itself only now and then: a producer may have read the old wake-up level just before. */
 #define QUIET_PERIODS 5
 #define QUIET_NS      (5 * NS_PER_S)
+/* A guest looks this often whether it is alone. */
+#define GUEST_NS (NS_PER_S / 10)
 /* Another thread exports: a flush that began before there was a worker. */
 #define BUSY_NS      10000000
 #define PARK_STEP_NS 1000000
@@ -54,7 +57,9 @@ static void wake_all(_Atomic uint32_t *word)
 
 static bool parking(const struct worker *w)
 {
-	return worker_state(w) == WORKER_PARKED;
+	enum worker_state state = worker_state(w);
+
+	return state == WORKER_PARKED || state == WORKER_LEAVING;
 }
 
 static bool flush_wanted(const struct worker *w)
@@ -67,7 +72,7 @@ static void wait_for_spans(struct worker *w, bool quiet)
 {
 	struct ring *r = w->drain->ring;
 	_Atomic uint32_t *word = ring_wake_word(r);
-	uint64_t delay = w->delay_ms * NS_PER_MS;
+	uint64_t delay = w->delay_ms * NS_PER_MS, period = quiet || !delay ? QUIET_NS : delay;
 	uint32_t level = quiet || !delay ? 1 : w->drain->max_batch, seen;
 
 	ring_set_wake(r, level);
@@ -75,7 +80,9 @@ static void wait_for_spans(struct worker *w, bool quiet)
 	/* What came before the level was set has woken nobody. */
 	if (parking(w) || ring_waiting(r) >= level || flush_wanted(w))
 		return;
-	wait_on(word, seen, clock_monotonic_ns() + (quiet || !delay ? QUIET_NS : delay));
+	if (w->guest && period > GUEST_NS)
+		period = GUEST_NS;
+	wait_on(word, seen, clock_monotonic_ns() + period);
 }
 
 /* Lets `until` pass; flushes are served in between. */
@@ -111,6 +118,18 @@ static void sleep_for_good(struct worker *w)
 		raw_futex(&w->bed, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, NULL);
 }
 
+/* Nobody is left whom we could serve, and the process is here for us alone. What happens on this
+ * thread from here on is the program's: libc's end of the last thread is exit(0). */
+static bool leave_last(struct worker *w)
+{
+	uint32_t running = WORKER_RUNNING;
+
+	if (!atomic_compare_exchange_strong(&w->state, &running, WORKER_NONE))
+		return false;
+	thread_leave();
+	return true;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -119,9 +138,11 @@ static void *worker_main(void *arg)
 	/* Nothing that is called on this thread is the program's. */
 	thread_enter();
 	raw_prctl(PR_SET_NAME, (long)"tagalong", 0, 0, 0);
+	atomic_store(&w->tid, thread_id());
 	/* Where that cannot be, high numbers in the program's table do. A thread that opens no
 	 * socket needs none, and standard error is the program's to close or replace. */
-	if (w->drain->sink->to_otlp && !w->drain->sink->to_console && !log_uses_stderr())
+	if (!w->guest && w->drain->sink->to_otlp && !w->drain->sink->to_console &&
+	    !log_uses_stderr())
 		own_fd_private();
 	while (!parking(w)) {
 		uint32_t total;
@@ -139,10 +160,14 @@ static void *worker_main(void *arg)
 			hold_off(w, clock_monotonic_ns() + BUSY_NS);
 		if (total)
 			quiet = 0;
+		else if (last_thread_is_this() && leave_last(w))
+			return NULL;
 		else if (quiet < QUIET_PERIODS && ++quiet == QUIET_PERIODS)
 			drain_idle(w->drain);
 	}
-	sleep_for_good(w);
+	if (worker_state(w) != WORKER_LEAVING)
+		sleep_for_good(w);
+	thread_leave();
 	return NULL;
 }
 
@@ -156,7 +181,7 @@ enum worker_state worker_start(struct worker *w)
 	if (!atomic_compare_exchange_strong(&w->state, &state, WORKER_STARTING))
 		return (enum worker_state)state;
 	before = host_errno(); /* libc may say why it did not work; nobody asked */
-	err = worker_thread_create(worker_main, w);
+	err = worker_thread_create(worker_main, w, !w->guest);
 	host_errno_set(before);
 	if (err)
 		log_warn(err == -ENOSYS
@@ -208,6 +233,28 @@ void worker_park(struct worker *w, uint64_t deadline_ns)
 	worker_wake(w);
 	while (!put_to_sleep(w) && clock_monotonic_ns() < deadline_ns)
 		raw_nanosleep(&step, NULL);
+}
+
+void worker_end(struct worker *w, uint64_t deadline_ns)
+{
+	const struct timespec step = { .tv_nsec = PARK_STEP_NS };
+	uint32_t state = WORKER_RUNNING, tid;
+
+	w->guest = true;
+	if (!atomic_compare_exchange_strong(&w->state, &state, WORKER_LEAVING))
+		return;
+	atomic_store(w->stop, 1);
+	wake_all(w->stop);
+	atomic_fetch_add(ring_wake_word(w->drain->ring), 1);
+	worker_wake(w);
+	while ((tid = atomic_load(&w->tid)) == 0 || raw_tgkill(raw_getpid(), (int)tid, 0) == 0) {
+		if (clock_monotonic_ns() >= deadline_ns)
+			return; /* on its way; nobody takes its place */
+		raw_nanosleep(&step, NULL);
+	}
+	atomic_store(&w->tid, 0);
+	atomic_store(w->stop, 0);
+	atomic_store(&w->state, WORKER_NONE);
 }
 
 void worker_child(struct worker *w)

@@ -50,7 +50,7 @@ static int create(void *(*run)(void *), void *arg, size_t stack_size)
 	return err;
 }
 
-int worker_thread_create(void *(*run)(void *), void *arg)
+int worker_thread_create(void *(*run)(void *), void *arg, bool small)
 {
 	sigset_t all, before;
 	int err;
@@ -62,7 +62,7 @@ int worker_thread_create(void *(*run)(void *), void *arg)
 	 */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = create(run, arg, STACK_SIZE);
+	err = create(run, arg, small ? STACK_SIZE : 0);
 	/* Thread-locals of the program come out of the stack: they may need more than all of it. */
 	if (err == EINVAL)
 		err = create(run, arg, 0);

@@ -281,6 +281,12 @@ void bare_exit(int status)
 	raw_exit_group(status);
 }
 
+void bare_thread_exit(void *value)
+{
+	(void)value;
+	raw_syscall3(SYS_exit, 0, 0, 0);
+}
+
 int bare_prctl(int option, long a, long b, long c, long d)
 {
 	return (int)libc_result(raw_prctl(option, a, b, c, d));

@@ -87,6 +87,7 @@ int bare_execve(const char *path, char *const *argv, char *const *envp);
 int bare_fexecve(int fd, char *const *argv, char *const *envp);
 int bare_execveat(int dir, const char *path, char *const *argv, char *const *envp, int flags);
 void bare_exit(int status);
+void bare_thread_exit(void *value);
 int bare_prctl(int option, long a, long b, long c, long d);
 long bare_syscall(long nr, long a, long b, long c, long d, long e, long f);
 

@@ -26,3 +26,16 @@ void hook_quick_exit(int status)
 	will_exit();
 	real.quick_exit(status);
 }
+
+/* When the main thread ends so, the process ends with its last thread: that must not be ours. */
+void hook_pthread_exit(void *value)
+{
+	will_leave();
+	real.pthread_exit(value);
+}
+
+void hook_thrd_exit(int value)
+{
+	will_leave();
+	real.thrd_exit(value);
+}

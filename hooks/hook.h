@@ -9,6 +9,7 @@
 #define HOOKS_HOOK_H
 
 #include "base/own_fd.h"
+#include "base/process.h"
 #include "base/thread.h"
 #include "hooks/bare.h"
 #include "hooks/real.h"
@@ -20,6 +21,13 @@
 static inline bool in_vfork_child(void)
 {
 	return __builtin_expect(thread_state.vfork_child, 0);
+}
+
+/* Before a thread ends by itself: the main one may leave its process to the others. */
+static inline void will_leave(void)
+{
+	if (!in_vfork_child() && process_may_call() && raw_gettid() == raw_getpid())
+		shim_before_main_exit();
 }
 
 /* Bytes on fd are to be looked at. One load and a compare where they are not. */

@@ -6,6 +6,16 @@
 #include <sys/prctl.h>
 #include "hooks/close.h"
 
+/* In strict mode a thread can end only by itself: a process of one thread must not have ours. */
+static void before_filter(bool strict, bool every_thread)
+{
+	if (in_vfork_child())
+		return;
+	if (strict)
+		will_leave();
+	shim_before_filter(every_thread);
+}
+
 /* Strict mode leaves a thread read(), write() and its own end; not even the clock, whose processor
  * instruction is switched off. Like a vfork child, it touches nothing. */
 static inline void now_strict(void)
@@ -17,8 +27,8 @@ int hook_prctl(int option, long a, long b, long c, long d)
 {
 	int result;
 
-	if (option == PR_SET_SECCOMP && !in_vfork_child())
-		shim_before_filter(false);
+	if (option == PR_SET_SECCOMP)
+		before_filter(a == SECCOMP_MODE_STRICT, false);
 	result = real.prctl(option, a, b, c, d);
 	if (option == PR_SET_SECCOMP && a == SECCOMP_MODE_STRICT && result == 0)
 		now_strict();
@@ -76,15 +86,18 @@ static void before_syscall(long nr, long a, long b, long c)
 		break;
 	case SYS_seccomp:
 		if (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER)
-			shim_before_filter(b & SECCOMP_FILTER_FLAG_TSYNC);
+			before_filter(a == SECCOMP_SET_MODE_STRICT, b & SECCOMP_FILTER_FLAG_TSYNC);
 		break;
 	case SYS_prctl:
 		if (a == PR_SET_SECCOMP)
-			shim_before_filter(false);
+			before_filter(b == SECCOMP_MODE_STRICT, false);
 		break;
 	case SYS_execve:
 	case SYS_execveat:
 		shim_before_exec();
+		break;
+	case SYS_exit:
+		will_leave();
 		break;
 	case SYS_exit_group:
 		shim_at_exit();

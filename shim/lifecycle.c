@@ -190,6 +190,12 @@ void shim_at_exit(void)
 		print_stats();
 }
 
+void shim_before_main_exit(void)
+{
+	if (active && !config.disabled && !borrowed() && !process_is_new_child())
+		exporter_before_main_exit();
+}
+
 void shim_before_filter(bool every_thread)
 {
 	if (!active || config.disabled || borrowed())

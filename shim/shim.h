@@ -28,6 +28,7 @@ void shim_fork_parent(void); /* in its parent: the child has our connections too
  * memory beside us, with descriptors of its own. */
 void shim_on_vm_child(void);
 void shim_before_filter(bool every_thread); /* seccomp is being installed */
+void shim_before_main_exit(void);           /* the main thread alone ends: pthread_exit, SYS_exit */
 
 /* ---- descriptors ---- */
 struct conn;

@@ -78,10 +78,16 @@ def test_death_by_signal_stays_one(run, process, way):
     assert t.traced[0] < 0
 
 
-@pytest.mark.xfail(run=False, reason="the worker keeps the process")
 def test_a_process_whose_last_thread_ends_does_end(run, process):
     t = Trapped(run, [process, "exit", "pthread_exit"], timeout=30).same()
     assert t.traced[0] == 0
+    assert t.paths == ["/first"]
+
+
+def test_a_thread_that_outlives_the_main_one_is_traced_and_ends_the_process(run, process):
+    t = Trapped(run, [process, "exit", "outlived"], timeout=30).same()
+    assert t.traced[1].endswith("unflushed\nexit handler\n")
+    assert t.paths == ["/first", "/outlived"]
 
 
 @pytest.mark.parametrize("how", ["jump", "cancel"])
@@ -106,7 +112,6 @@ def test_a_filter_that_allows_one_way_of_writing_is_not_tripped(run, seccomp, ho
     assert len(t.headers) == (1 if first else 2)
 
 
-@pytest.mark.xfail(run=False, reason="the worker keeps the process")
 @pytest.mark.parametrize("first", ["", "first"])
 def test_strict_mode_is_not_tripped(run, seccomp, first):
     t = Trapped(run, [seccomp, "strict", "write", *([first] if first else [])], timeout=30).same()

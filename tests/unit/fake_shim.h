@@ -88,6 +88,11 @@ void shim_on_vm_child(void)
 	say("on_vm_child");
 }
 
+void shim_before_main_exit(void)
+{
+	say("before_main_exit");
+}
+
 void shim_before_filter(bool every_thread)
 {
 	say("before_filter %d", every_thread);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -141,6 +142,28 @@ Test(hooks_process, everything_is_sent_before_an_exit_that_runs_no_destructor)
 	expect_said("at_exit\nexit 1\nat_exit\nexit 2\nat_exit\nexit 3\nexit 4\n");
 }
 
+static void fake_thread_exit(void *value)
+{
+	say("thread exit %s", (char *)value);
+}
+
+static void *exit_thread(void *arg)
+{
+	hook_pthread_exit(arg);
+	return NULL;
+}
+
+Test(hooks_process, the_main_thread_that_ends_alone_is_told)
+{
+	pthread_t thread;
+
+	real.pthread_exit = fake_thread_exit;
+	hook_pthread_exit("main");
+	pthread_create(&thread, NULL, exit_thread, "other");
+	pthread_join(thread, NULL);
+	expect_said("before_main_exit\nthread exit main\nthread exit other\n");
+}
+
 static int fake_prctl(int option, ...)
 {
 	(void)option;
@@ -164,7 +187,8 @@ Test(hooks_process, filters_are_announced)
 	hook_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, 0, 0, 0, 0);
 	hook_syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, 0, 0, 0, 0);
 	hook_syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0, 0);
-	expect_said("before_filter 0\nbefore_filter 0\nbefore_filter 1\nbefore_filter 0\n");
+	expect_said("before_filter 0\nbefore_filter 0\nbefore_filter 1\n"
+		    "before_main_exit\nbefore_filter 0\n");
 }
 
 Test(hooks_process, a_strict_thread_touches_nothing)

@@ -309,6 +309,23 @@ static void *exit_in_thread(void *arg)
 	exit(7);
 }
 
+static void at_the_end(void)
+{
+	printf("exit handler\n"); /* flushed after this, by libc */
+}
+
+/* Outlives the main thread, works, and is the last of the process. */
+static void *outlive(void *arg)
+{
+	struct timespec moment = { .tv_nsec = 100000000 };
+
+	(void)arg;
+	nanosleep(&moment, NULL);
+	fresh_request("outlived");
+	printf("unflushed\n");
+	return NULL;
+}
+
 static int end(const char *way)
 {
 	pthread_t thread;
@@ -333,6 +350,11 @@ static int end(const char *way)
 	if (is(way, "thread")) {
 		pthread_create(&thread, NULL, exit_in_thread, NULL);
 		pause();
+	}
+	if (is(way, "outlived")) {
+		atexit(at_the_end);
+		pthread_create(&thread, NULL, outlive, NULL);
+		pthread_exit(NULL);
 	}
 	if (is(way, "pthread_exit"))
 		pthread_exit(NULL); /* the last thread: exit(0) */
