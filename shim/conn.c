@@ -50,7 +50,7 @@ uint32_t conn_in_use(void)
 	return pool_in_use(&pool);
 }
 
-void fd_table_reach(int fd)
+static void reach(int fd)
 {
 	unsigned used = atomic_load_explicit(&fd_table.used, memory_order_relaxed);
 
@@ -61,8 +61,14 @@ void fd_table_reach(int fd)
 
 void fd_table_set(int fd, struct conn *c)
 {
-	fd_table_reach(fd);
+	reach(fd);
 	atomic_store_explicit(&fd_table.conn[fd], c, memory_order_release);
+}
+
+void fd_table_mark(int fd, enum fd_mark mark)
+{
+	reach(fd);
+	atomic_fetch_or_explicit(&fd_table.flags[fd], (uint8_t)mark, memory_order_relaxed);
 }
 
 static bool lock(struct conn *c)
@@ -195,6 +201,7 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 	atomic_store_explicit(&c->references, 1, memory_order_relaxed);
 	unlock(c);
 	count(connections_tracked);
+	atomic_store_explicit(&fd_table.flags[fd], 0, memory_order_relaxed);
 	fd_table_set(fd, c);
 	return c;
 untracked:
@@ -304,6 +311,8 @@ void conn_forget(struct conn *c, int fd)
 	/* Other descriptors of this stream find out for themselves. */
 	if (fd < 0 || !atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
 		return;
+	if (c->inbound)
+		fd_table_mark(fd, FD_WAS_INBOUND);
 	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) != 1)
 		return;
 	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
@@ -314,7 +323,7 @@ void conn_give_up(struct conn *c, int fd)
 {
 	if (c->role == CONN_OPAQUE)
 		return;
-	if (c->inbound && c->queued)
+	if (c->inbound && !c->switched && (c->queued || c->role == CONN_SERVER))
 		process_flag_set(unseen_inbound);
 	conn_end_exchanges(c, NULL);
 	direction_reset(&c->in);

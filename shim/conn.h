@@ -46,11 +46,12 @@ struct conn {
 	_Atomic uint8_t writing;     /* a write is between begin and end */
 	_Atomic bool body_out;       /* the next bytes written go on with a body: no need to look */
 	uint8_t role;
-	bool inbound;                    /* accepted (or received from another process) */
+	_Atomic bool inbound;            /* accepted (or received from another process) */
 	bool written, read;              /* any bytes yet */
 	bool eof;                        /* the peer has closed its side */
 	bool filled;                     /* the last read gave all that the program asked for */
 	bool forked;                     /* came from our parent process */
+	bool switched;                   /* HTTP ended here as it should: an upgrade, a tunnel */
 	uint8_t queued;                  /* exchanges in the queue */
 	uint32_t queue_head, queue_tail; /* index + 1: oldest first */
 	const char *error;               /* error.type of the connection, NULL none */
@@ -66,9 +67,13 @@ enum conn_break { CONN_WHOLE, CONN_REENTERED, CONN_CONTENDED };
 
 int conn_init(void);
 
-/* Sets a descriptor's entry (in the table's bounds), and how far the table is in use. */
+/* Sets a descriptor's entry or marks (in the table's bounds), and how far the table is in use. */
+enum fd_mark {
+	FD_SET_INBOUND = 1, /* an epoll set that ever held an inbound connection */
+	FD_WAS_INBOUND = 2  /* an inbound connection that was given up */
+};
 void fd_table_set(int fd, struct conn *c);
-void fd_table_reach(int fd);
+void fd_table_mark(int fd, enum fd_mark mark);
 
 /* The connection behind fd with its lock held and our code entered, or NULL: not tracked, a vfork
  * child, or in use by the very thread (a signal handler). Pair with conn_release(). */

@@ -27,6 +27,8 @@ static bool ready(int fd)
 		shim_fork_child();
 	if (shim_tracked(fd))
 		shim_before_close(fd);
+	if (thread_state.wait_fd == fd + 1)
+		thread_state.wait_fd = 0; /* that was another one of this number */
 	return true;
 }
 
@@ -44,6 +46,7 @@ void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t
 	(void)listener;
 	if (!ready(fd))
 		return;
+	process_flag_set(listener);
 	exporter_start();
 	link_on_accept();
 	c = conn_track(fd, true,

@@ -150,13 +150,14 @@ static size_t feed(struct conn *c, const struct shim_read *r, struct piece *firs
 	/* With MSG_WAITALL a count is an answer to the program's question. */
 	bool may_add =
 		!(r->flags & MSG_WAITALL) && (!c->filled || n < asked_for(r->iov, r->iovcnt));
+	bool dontwait = r->flags & MSG_DONTWAIT;
 	size_t grown = 0;
 
-	*first = (struct piece){ NULL, 0, 0 };
+	*first = (struct piece){ NULL, 0, 0, dontwait };
 	for (int i = 0; i < r->program_count && n; i++) {
 		struct iovec *v = &r->program[i];
 		size_t part = n < v->iov_len ? n : v->iov_len, room = v->iov_len - part;
-		struct piece piece = { v->iov_base, part, may_add ? room : 0 };
+		struct piece piece = { v->iov_base, part, may_add ? room : 0, dontwait };
 
 		stream_received(c, r->fd, &piece);
 		grown += piece.n - part;
@@ -197,7 +198,8 @@ static ssize_t received(struct conn *c, const struct shim_read *r, size_t n)
 	if (r->reserved && n == r->one.iov_len && first.room)
 		more = top_up(r, &first);
 	if (more > 0) {
-		rest = (struct piece){ first.p + first.n, (size_t)more, first.room - (size_t)more };
+		rest = (struct piece){ first.p + first.n, (size_t)more, first.room - (size_t)more,
+				       first.dontwait };
 		stream_received(c, r->fd, &rest);
 		total += (ssize_t)rest.n;
 	}

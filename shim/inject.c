@@ -86,7 +86,6 @@ static void rewrite(struct conn *c, const struct shim_write *w, const struct htt
 		memcpy(a->image + at - carried, text, TRACEPARENT_LEN);
 	else /* a later version with more behind: ids only */
 		memcpy(a->image + at - carried + 3, text + 3, 49);
-	count(headers_rewritten);
 }
 
 static void insert(struct conn *c, const struct shim_write *w, const struct http1_head *head,
@@ -115,8 +114,6 @@ static void insert(struct conn *c, const struct shim_write *w, const struct http
 	} else if (!limits_allow(head, text_bytes(&lines))) {
 		count(inject_skipped_limit);
 		image_drop(a);
-	} else {
-		count(headers_injected);
 	}
 }
 
@@ -322,6 +319,10 @@ static void head_complete(struct conn *c, const struct shim_write *w, size_t tak
 {
 	struct alteration a = c->alter;
 
+	if (a.image && a.added)
+		count(headers_injected);
+	else if (a.image)
+		count(headers_rewritten);
 	if (c->role != CONN_OPAQUE) {
 		c->alter.exchange = NULL;
 		direction_reset(&c->out);
@@ -424,6 +425,11 @@ void inject_head_unprepared(struct conn *c, int fd, const struct http1_head *hea
 		count(opaque_limit);
 	} else {
 		e = request_open_client(c, fd, head, whole, &link);
+		if (e && link.rewrite) {
+			/* Our server span's id has left: it is the next server's parent. */
+			e->sampled = false;
+			count(exchanges_left_to_program);
+		}
 		if (e) {
 			stream_request_sent(c, e, &body);
 			return;

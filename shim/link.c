@@ -2,6 +2,7 @@
 #include "shim/link.h"
 
 #include "base/config.h"
+#include "base/counters.h"
 #include "base/id.h"
 #include "base/raw.h"
 #include "base/thread.h"
@@ -16,6 +17,20 @@ struct bytes link_rule_name(enum link_rule rule)
 	};
 
 	return name[rule];
+}
+
+void link_count(enum link_rule rule)
+{
+	static _Atomic uint64_t *const counter[] = {
+		[LINK_RULE_HEADER] = &counters.link_header,
+		[LINK_RULE_FLOW] = &counters.link_flow,
+		[LINK_RULE_THREAD] = &counters.link_thread,
+		[LINK_RULE_PROCESS] = &counters.link_process,
+		[LINK_RULE_ONLY] = &counters.link_only,
+		[LINK_RULE_NONE] = &counters.link_none,
+	};
+
+	atomic_fetch_add_explicit(counter[rule], 1, memory_order_relaxed);
 }
 
 /* ---- rule "header" ---- */
@@ -110,7 +125,7 @@ static bool link_by_thread(struct link *link)
 	if (thread_state.waits_on_inbound || !own_exchange(&view) || !view.thread_ok ||
 	    view.answered || !view.candidate)
 		return false;
-	if (exchange_open_count() != 1 &&
+	if ((exchange_open_count() != 1 || process_flag(unseen_inbound)) &&
 	    (process_flag(reader_answers) < LINK_EVIDENCE || process_flag(other_answered)))
 		return false;
 	if (!read_in_blocking_style(&view))
@@ -138,16 +153,17 @@ void link_on_accept(void)
 		process_flag_set(other_answered);
 }
 
-void link_on_request_read(struct exchange *e, int fd, bool pipelined)
+void link_on_request_read(struct exchange *e, int fd, bool dontwait, bool pipelined)
 {
 	struct thread_state *t = &thread_state;
-	bool alone = !leaves_one_open();
+	bool alone = !leaves_one_open(), waited = t->wait_fd == fd + 1;
 
 	if (!alone && !pipelined)
 		process_flag_set(other_answered);
 	e->reader = thread_id();
-	atomic_store_explicit(&e->read_from, t->wait_fd == fd + 1 ? -1 : fd, memory_order_relaxed);
-	atomic_store_explicit(&e->thread_ok, alone && !t->waits_on_inbound, memory_order_relaxed);
+	atomic_store_explicit(&e->read_from, waited ? -1 : fd, memory_order_relaxed);
+	atomic_store_explicit(&e->thread_ok, alone && !t->waits_on_inbound && (waited || !dontwait),
+			      memory_order_relaxed);
 	t->exchange = exchange_index(e) + 1;
 	t->exchange_gen = atomic_load_explicit(&e->generation, memory_order_relaxed);
 }
@@ -171,6 +187,10 @@ void link_on_answered(struct exchange *e)
 static bool link_by_process(struct link *link)
 {
 	if (!process_state.has_parent || process_flag(listener) || process_flag(new_session))
+		return false;
+	/* Not who started the process is the cause, then, but perhaps who asks on a socket that it
+	 * was started with. */
+	if (exchange_open_count() || process_flag(unseen_inbound))
 		return false;
 	link->rule = LINK_RULE_PROCESS;
 	link->parent = process_state.parent;

@@ -26,6 +26,9 @@ enum link_rule {
 /* The value of tagalong.link. */
 struct bytes link_rule_name(enum link_rule rule);
 
+/* One client span by this rule. */
+void link_count(enum link_rule rule);
+
 struct link_candidates {
 	unsigned count;
 	struct span_context context[LINK_CANDIDATES_MAX];
@@ -51,8 +54,9 @@ void link_candidates(struct link_candidates *out);
 
 /* What the rules live on. */
 void link_on_accept(void); /* this thread accepted */
-/* This thread read its head; pipelined: behind another one on the same connection. */
-void link_on_request_read(struct exchange *e, int fd, bool pipelined);
+/* This thread read its head; dontwait: by a call that would not have waited for it; pipelined:
+ * behind another one on the same connection. */
+void link_on_request_read(struct exchange *e, int fd, bool dontwait, bool pipelined);
 void link_on_answer(struct exchange *e);   /* this thread writes its response */
 void link_on_answered(struct exchange *e); /* the response is complete */
 

@@ -36,7 +36,7 @@ struct conn;
 /* fd -> connection, one word each. */
 struct fd_table {
 	_Atomic(struct conn *) *conn;
-	_Atomic uint8_t *flags; /* non-zero: an epoll set that ever held an inbound connection */
+	_Atomic uint8_t *flags; /* marks that a close() takes away */
 	unsigned size;
 	_Atomic unsigned used; /* entries from here on have never been set */
 };

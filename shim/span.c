@@ -181,6 +181,7 @@ static void put_client(struct view *v)
 	url_put_full(&url, &v->e->url, scheme, v->host, v->port);
 	put(v, ATTRIBUTE_URL_FULL, text_bytes(&url));
 	put(v, ATTRIBUTE_TAGALONG_LINK, link_rule_name(v->e->link));
+	link_count(v->e->link);
 	if (config.semconv & SEMCONV_HTTP_DUP) {
 		put(v, ATTRIBUTE_OLD_HTTP_URL, text_bytes(&url));
 		put_if(v, ATTRIBUTE_OLD_NET_PEER_NAME, v->host);

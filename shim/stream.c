@@ -88,7 +88,7 @@ ssize_t direction_head(struct direction *d, struct bytes rest, bool request,
 	return n > 0 ? n - (ssize_t)d->carried : 0;
 }
 
-static void head_failed(struct conn *c, int fd, ssize_t err)
+static void head_failed(struct conn *c, int fd, const struct direction *d, ssize_t err)
 {
 	if (err == -ENOMEM)
 		count(opaque_memory);
@@ -98,7 +98,9 @@ static void head_failed(struct conn *c, int fd, ssize_t err)
 		count(connections_other);
 	else
 		count(opaque_framing);
-	if (c->inbound && c->role == CONN_SERVER)
+	/* Requests may come in another protocol. (What the program says first is no request, nor
+	 * what comes on a descriptor that it was started with.) */
+	if (c->inbound && d == &c->in && process_flag(listener))
 		process_flag_set(unseen_inbound);
 	conn_give_up(c, fd);
 }
@@ -165,7 +167,6 @@ static size_t request_read(struct conn *c, int fd, const struct http1_head *head
 			count(opaque_framing);
 		else
 			count(opaque_limit);
-		process_flag_set(unseen_inbound);
 		conn_give_up(c, fd);
 		return 0;
 	}
@@ -173,12 +174,11 @@ static size_t request_read(struct conn *c, int fd, const struct http1_head *head
 	e = request_open_server(c, fd, head, whole);
 	if (!e) {
 		count(opaque_memory);
-		process_flag_set(unseen_inbound);
 		conn_give_up(c, fd);
 		return 0;
 	}
 	/* Published before it is a candidate: other threads see a whole exchange. */
-	link_on_request_read(e, fd, c->queued > 0);
+	link_on_request_read(e, fd, place->piece->dontwait, c->queued > 0);
 	added = inbound_rewrite(e, head, whole, place);
 	exchange_set_candidate(e, true);
 	conn_push(c, e);
@@ -247,6 +247,7 @@ static void response_head(struct conn *c, int fd, struct direction *d,
 	if (tunnel) {
 		count(opaque_switched);
 		response_complete(c, e);
+		c->switched = true;
 		conn_give_up(c, fd);
 		return;
 	}
@@ -294,7 +295,7 @@ static size_t take_head(struct conn *c, int fd, struct direction *d, struct byte
 	if (n == 0)
 		n = keep_rest(d, rest);
 	if (n < 0)
-		head_failed(c, fd, n);
+		head_failed(c, fd, d, n);
 	if (n <= 0)
 		return rest.n;
 	if (place)

@@ -10,6 +10,7 @@
 struct piece {
 	char *p;
 	size_t n, room;
+	bool dontwait; /* the call would not have waited for them */
 };
 void stream_received(struct conn *c, int fd, struct piece *piece);
 

@@ -5,18 +5,17 @@
 #include "base/thread.h"
 #include "shim/conn.h"
 
-enum { SET_INBOUND = 1 };
-
 static bool is_inbound(int fd)
 {
 	struct conn *c;
 
-	if (!shim_tracked(fd))
+	if ((unsigned)fd >= fd_table.size)
 		return false;
-	/* Read without the lock: connections stay mapped, and the word is set once, before the
-	 * table shows it. */
+	/* Read without the lock: connections stay mapped. */
 	c = atomic_load_explicit(&fd_table.conn[fd], memory_order_acquire);
-	return c && c->inbound;
+	if (c)
+		return atomic_load_explicit(&c->inbound, memory_order_relaxed);
+	return atomic_load_explicit(&fd_table.flags[fd], memory_order_relaxed) & FD_WAS_INBOUND;
 }
 
 static struct thread_state *observer(void)
@@ -64,8 +63,7 @@ void shim_on_epoll_ctl(int epfd, int op, int fd)
 	if (op == EPOLL_CTL_DEL || thread_state.vfork_child || (unsigned)epfd >= fd_table.size ||
 	    !is_inbound(fd))
 		return;
-	fd_table_reach(epfd);
-	atomic_store_explicit(&fd_table.flags[epfd], SET_INBOUND, memory_order_relaxed);
+	fd_table_mark(epfd, FD_SET_INBOUND);
 }
 
 void shim_on_epoll_wait(int epfd)
@@ -76,6 +74,6 @@ void shim_on_epoll_wait(int epfd)
 		return;
 	t->wait_fd = 0;
 	if ((unsigned)epfd < fd_table.size &&
-	    atomic_load_explicit(&fd_table.flags[epfd], memory_order_relaxed))
+	    atomic_load_explicit(&fd_table.flags[epfd], memory_order_relaxed) & FD_SET_INBOUND)
 		t->waits_on_inbound = true;
 }
