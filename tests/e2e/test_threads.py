@@ -28,7 +28,11 @@ def check(run, up, sent, right, links=None, starting=40):
         assert verdict.orphan <= max(verdict.total * (1 - right), starting), verdict
     if links:
         assert set(verdict.links) <= links, verdict
-    judge_inbound(run.spans, sent, "svc")
+    try:
+        judge_inbound(run.spans, sent, "svc")
+    except AssertionError as e:
+        run.processes[0].stop()
+        raise AssertionError(f"{e}\ncounters: {run.stats('svc')}") from None
     return verdict
 
 
@@ -61,7 +65,8 @@ def test_threading_http_server(run, upstreams):
 
 def start_victim(run, victim, name, up, libs=(), args=()):
     port = free_port()
-    run.traced([victim(name, libs), port, up.port, *args], "svc", port=port)
+    run.traced([victim(name, libs), port, up.port, *args], "svc", port=port,
+               env={"TAGALONG_STATS": "true"})
     return port
 
 

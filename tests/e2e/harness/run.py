@@ -105,7 +105,8 @@ class Run:
 
     def stats(self, service):
         """The counters a service printed at its end (TAGALONG_STATS)."""
-        return stats_of((self.tmp / f"{service}.tagalong.log").read_text())
+        log = self.tmp / f"{service}.tagalong.log"
+        return stats_of(log.read_text()) if log.exists() else Counters()
 
     def warnings(self):
         """What the library had to say, by service."""
@@ -146,7 +147,8 @@ def build_victim(name, libs=()):
     """Compiles tests/e2e/victims/<name>.c once a change."""
     src = paths.VICTIMS / f"{name}.c"
     out = paths.BUILD / "victims" / name
-    if not out.exists() or out.stat().st_mtime < src.stat().st_mtime:
+    newest = max(f.stat().st_mtime for f in (src, *paths.VICTIMS.glob("*.h")))
+    if not out.exists() or out.stat().st_mtime < newest:
         out.parent.mkdir(parents=True, exist_ok=True)
         tmp = out.with_suffix(f".{os.getpid()}")
         subprocess.run(["cc", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-o", str(tmp),

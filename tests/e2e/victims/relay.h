@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void end(int sig)
+{
+	(void)sig;
+	exit(0);
+}
+
+/* From here on SIGTERM ends the program as exit() does. */
 static int listen_on(int port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
@@ -23,6 +31,7 @@ static int listen_on(int port)
 				 .sin_port = htons(port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
+	signal(SIGTERM, end);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 512)) {
 		perror("listen");
