@@ -7,10 +7,13 @@
  *	client      makes COUNT requests
  *	body-SIZE   sends COUNT pieces of SIZE bytes of one body
  *
- * The other side is this program too, without LD_PRELOAD. */
+ * The other side is this program too, without LD_PRELOAD. They talk over several connections in
+ * turn, so that the measured side finds its next message there: going to sleep and being woken
+ * costs more than what is looked for, and not always the same. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
@@ -19,7 +22,8 @@
 #include <unistd.h>
 #include "tests/bench/bench.h"
 
-#define WARM_UP 2000
+#define CONNECTIONS 16
+#define WARM_UP     2000
 /* The exporter gets the time to take what is there: spans are dropped by a full ring for less. */
 #define BURST    500
 #define PAUSE_US 2000
@@ -48,33 +52,40 @@ static void receive(int fd, size_t length)
 
 /* ---- the measured side ---- */
 
+static int connection[CONNECTIONS];
 static size_t piece;
 
-static void answer(int fd)
+static void answer(unsigned turn)
 {
+	int fd = connection[turn % CONNECTIONS];
+
 	receive(fd, LENGTH(REQUEST_TRACED));
 	send_all(fd, RESPONSE, LENGTH(RESPONSE));
 }
 
-static void ask(int fd)
+static void ask(unsigned turn)
 {
-	send_all(fd, REQUEST_PLAIN, LENGTH(REQUEST_PLAIN));
-	receive(fd, LENGTH(RESPONSE));
+	send_all(connection[turn % CONNECTIONS], REQUEST_PLAIN, LENGTH(REQUEST_PLAIN));
+	/* The answer to the request that was sent longest ago. */
+	if (turn >= CONNECTIONS - 1)
+		receive(connection[(turn + 1) % CONNECTIONS], LENGTH(RESPONSE));
 }
 
-static void send_piece(int fd)
+static void send_piece(unsigned turn)
 {
-	send_all(fd, room, piece);
+	(void)turn;
+	send_all(connection[0], room, piece);
 }
 
-static void measure(void (*operation)(int fd), int fd, unsigned count)
+static void measure(void (*operation)(unsigned turn), unsigned count)
 {
 	uint64_t thread = 0, start, process = process_cpu_ns();
+	unsigned turn = WARM_UP;
 
 	for (unsigned done = 0; done < count; done += BURST) {
 		start = thread_cpu_ns();
 		for (unsigned i = 0; i < BURST; i++)
-			operation(fd);
+			operation(turn++);
 		thread += thread_cpu_ns() - start;
 		if (!piece)
 			usleep(PAUSE_US);
@@ -83,10 +94,10 @@ static void measure(void (*operation)(int fd), int fd, unsigned count)
 	printf("%.1f %.1f\n", (double)thread / count, (double)process / count);
 }
 
-static void begin_body(int fd)
+static void begin_body(void)
 {
-	receive(fd, LENGTH(REQUEST_TRACED));
-	send_all(fd, RESPONSE_ENDLESS, LENGTH(RESPONSE_ENDLESS));
+	receive(connection[0], LENGTH(REQUEST_TRACED));
+	send_all(connection[0], RESPONSE_ENDLESS, LENGTH(RESPONSE_ENDLESS));
 }
 
 /* ---- the other side ---- */
@@ -113,22 +124,56 @@ static int connect_to(int listener)
 	return set_up(fd);
 }
 
-/* Ends when the measured side does. */
+static void serve_until_closed(void)
+{
+	/* Requests come in one piece, with or without a header of ours. */
+	for (unsigned turn = 0;; turn++) {
+		int fd = connection[turn % CONNECTIONS];
+
+		if (read(fd, room, sizeof(room)) <= 0 || write(fd, RESPONSE, LENGTH(RESPONSE)) < 0)
+			return;
+	}
+}
+
+static void ask_until_closed(void)
+{
+	for (unsigned turn = 0;; turn++) {
+		int fd = connection[turn % CONNECTIONS];
+
+		if ((turn >= CONNECTIONS && read(fd, room, sizeof(room)) <= 0) ||
+		    write(fd, REQUEST_TRACED, LENGTH(REQUEST_TRACED)) < 0)
+			return;
+	}
+}
+
+static void read_until_closed(void)
+{
+	if (write(connection[0], REQUEST_TRACED, LENGTH(REQUEST_TRACED)) < 0)
+		return;
+	while (read(connection[0], room, sizeof(room)) > 0)
+		;
+}
+
+/* Whoever is the client connects. */
+static void meet(bool connects, int listener)
+{
+	for (unsigned i = 0; i < CONNECTIONS; i++)
+		connection[i] =
+			connects ? connect_to(listener) : set_up(accept(listener, NULL, NULL));
+}
+
 static int other_side(const char *role, int listener)
 {
 	bool serves = strcmp(role, "client") == 0;
-	int fd = serves ? set_up(accept(listener, NULL, NULL)) : connect_to(listener);
 
-	/* Requests come in one piece, with or without a header of ours. */
-	while (serves && read(fd, room, sizeof(room)) > 0)
-		if (write(fd, RESPONSE, LENGTH(RESPONSE)) < 0)
-			return 0;
-	do
-		if (write(fd, REQUEST_TRACED, LENGTH(REQUEST_TRACED)) < 0)
-			return 0;
-	while (read(fd, room, sizeof(room)) > 0 && strcmp(role, "server") == 0);
-	while (read(fd, room, sizeof(room)) > 0)
-		;
+	signal(SIGPIPE, SIG_IGN);
+	meet(!serves, listener);
+	if (serves)
+		serve_until_closed();
+	else if (strcmp(role, "server") == 0)
+		ask_until_closed();
+	else
+		read_until_closed();
 	return 0;
 }
 
@@ -145,49 +190,45 @@ static pid_t start_other_side(const char *role, int listener)
 	return pid;
 }
 
-/* A connection between the two, made by the one that is the client on it. */
-static int meet(const char *role, pid_t *other)
+static int start_listening(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(listener, 1) < 0)
+	    listen(listener, CONNECTIONS) < 0)
 		die("listen");
-	*other = start_other_side(role, listener);
-	if (strcmp(role, "client") == 0)
-		fd = connect_to(listener);
-	else
-		fd = set_up(accept(listener, NULL, NULL));
-	close(listener);
-	return fd;
+	return listener;
 }
 
 int main(int argc, char **argv)
 {
 	const char *role = argc > 1 ? argv[1] : "server";
 	unsigned count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 50000;
-	void (*operation)(int fd) = answer;
+	void (*operation)(unsigned turn) = answer;
 	pid_t other;
-	int fd;
+	int listener;
 
 	if (strcmp(role, "other") == 0 && argc > 3)
 		return other_side(argv[2], atoi(argv[3]));
-	fd = meet(role, &other);
+	listener = start_listening();
+	other = start_other_side(role, listener);
+	meet(strcmp(role, "client") == 0, listener);
 	if (strncmp(role, "body-", 5) == 0) {
 		piece = strtoul(role + 5, NULL, 10);
 		if (piece == 0 || piece > sizeof(room))
 			return 2;
-		begin_body(fd);
+		begin_body();
 		operation = send_piece;
 	} else if (strcmp(role, "client") == 0) {
 		operation = ask;
 	}
-	for (unsigned i = 0; i < WARM_UP; i++)
-		operation(fd);
-	measure(operation, fd, count);
-	close(fd);
+	for (unsigned turn = 0; turn < WARM_UP; turn++)
+		operation(turn);
+	measure(operation, count);
+	for (unsigned i = 0; i < CONNECTIONS; i++)
+		close(connection[i]);
 	waitpid(other, NULL, 0);
 	return 0;
 }
