@@ -25,15 +25,20 @@ static void put_part(struct text *t, struct bytes b)
 
 void text_put(struct text *t, struct bytes b)
 {
-	if (b.n > room(t))
+	if (b.n > room(t)) {
 		t->cut = true;
-	else
-		put_part(t, b);
+	} else if (b.n) {
+		memcpy(t->p + t->n, b.p, b.n);
+		t->n += b.n;
+	}
 }
 
 void text_put_char(struct text *t, char c)
 {
-	text_put(t, (struct bytes){ &c, 1 });
+	if (room(t))
+		t->p[t->n++] = c;
+	else
+		t->cut = true;
 }
 
 void text_put_string(struct text *t, const char *s)
