@@ -9,7 +9,6 @@
 
 static struct pool pool;
 static _Atomic uint64_t open_bits[EXCHANGES_MAX / 64];
-static _Atomic uint32_t open_count;
 
 int exchange_init(void)
 {
@@ -74,6 +73,15 @@ static void clear(struct exchange *e)
 	e->links = NULL;
 }
 
+/* Its owner alone writes it. That the next owner's fields appear later than this the pool sees to:
+ * its list is what hands the exchange on. */
+static void generation_rises(struct exchange *e)
+{
+	uint32_t now = atomic_load_explicit(&e->generation, memory_order_relaxed);
+
+	atomic_store_explicit(&e->generation, now + 1, memory_order_release);
+}
+
 struct exchange *exchange_open(size_t text_size)
 {
 	struct exchange *e = pool_get(&pool);
@@ -88,14 +96,14 @@ struct exchange *exchange_open(size_t text_size)
 		return NULL;
 	}
 	e->text = (struct text){ .p = e->block ? e->block : e->own, .size = got };
-	atomic_fetch_add_explicit(&e->generation, 1, memory_order_release);
+	generation_rises(e);
 	return e;
 }
 
 void exchange_close(struct exchange *e)
 {
 	exchange_set_candidate(e, false);
-	atomic_fetch_add_explicit(&e->generation, 1, memory_order_acq_rel);
+	generation_rises(e);
 	block_put(e->block);
 	block_put(e->links);
 	e->block = NULL;
@@ -123,18 +131,32 @@ void exchange_set_candidate(struct exchange *e, bool on)
 	if (atomic_load_explicit(&e->candidate, memory_order_relaxed) == on)
 		return;
 	atomic_store_explicit(&e->candidate, on, memory_order_relaxed);
-	if (on) {
+	if (on)
 		atomic_fetch_or_explicit(&open_bits[i / 64], bit, memory_order_release);
-		atomic_fetch_add_explicit(&open_count, 1, memory_order_relaxed);
-	} else {
+	else
 		atomic_fetch_and_explicit(&open_bits[i / 64], ~bit, memory_order_relaxed);
-		atomic_fetch_sub_explicit(&open_count, 1, memory_order_relaxed);
-	}
+}
+
+/* Words of open_bits that have ever been used. */
+static uint32_t words_used(void)
+{
+	uint32_t used = atomic_load_explicit(&pool.used_max, memory_order_relaxed);
+
+	return ((used < EXCHANGES_MAX ? used : EXCHANGES_MAX) + 63) / 64;
 }
 
 unsigned exchange_open_count(void)
 {
-	return atomic_load_explicit(&open_count, memory_order_relaxed);
+	uint32_t words = words_used();
+	unsigned n = 0;
+
+	for (uint32_t w = 0; w < words; w++) {
+		uint64_t bits = atomic_load_explicit(&open_bits[w], memory_order_relaxed);
+
+		for (; bits; bits &= bits - 1)
+			n++;
+	}
+	return n;
 }
 
 bool exchange_peek(uint32_t index, struct exchange_view *view)
@@ -159,9 +181,9 @@ bool exchange_peek(uint32_t index, struct exchange_view *view)
 
 void exchange_each(bool (*fn)(void *arg, const struct exchange_view *view), void *arg)
 {
-	uint32_t words = (atomic_load_explicit(&pool.used_max, memory_order_relaxed) + 63) / 64;
+	uint32_t words = words_used();
 
-	for (uint32_t w = 0; w < words && w < EXCHANGES_MAX / 64; w++) {
+	for (uint32_t w = 0; w < words; w++) {
 		uint64_t bits = atomic_load_explicit(&open_bits[w], memory_order_acquire);
 
 		for (; bits; bits &= bits - 1) {
@@ -178,13 +200,12 @@ void exchange_forget_all(void)
 {
 	uint32_t used = atomic_load_explicit(&pool.used_max, memory_order_relaxed);
 
-	atomic_store_explicit(&open_count, 0, memory_order_relaxed);
 	for (uint32_t w = 0; w < EXCHANGES_MAX / 64; w++)
 		atomic_store_explicit(&open_bits[w], 0, memory_order_relaxed);
 	for (uint32_t i = 0; i < used; i++) {
 		struct exchange *e = pool_at(&pool, i);
 
-		/* Clears `candidate` by hand: the count and the bits are zero already. */
+		/* Clears `candidate` by hand: the bits are zero already. */
 		atomic_store_explicit(&e->candidate, false, memory_order_relaxed);
 		if (atomic_load_explicit(&e->generation, memory_order_relaxed) & 1)
 			exchange_close(e);

@@ -37,6 +37,7 @@ struct exchange {
 	bool sampled;  /* a span will be written */
 	bool excluded; /* no span of ours, context passes */
 	bool debug;    /* b3 and jaeger */
+	bool traceparent; /* a valid one was received */
 	bool parent_remote;
 	bool status_seen;
 	bool request_done, streaming;

@@ -74,12 +74,9 @@ size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct
 	if (!e->sampled || config.inbound_header == INBOUND_OFF ||
 	    !(config.propagators & 1u << PROPAGATOR_TRACECONTEXT))
 		return 0;
-	if (head->count[HTTP1_TRACEPARENT] == 1) {
-		struct span_context valid;
-
-		done = traceparent_parse(&valid, head->field[HTTP1_TRACEPARENT]) == 0 &&
-		       overwrite(e, head, whole, place);
-	} else if (!head->count[HTTP1_TRACEPARENT] && inbound_inserts()) {
+	if (head->count[HTTP1_TRACEPARENT]) {
+		done = e->traceparent && overwrite(e, head, whole, place);
+	} else if (inbound_inserts()) {
 		added = insert(e, head, place);
 		done = added != 0;
 	} else {

@@ -172,7 +172,7 @@ void link_on_answer(struct exchange *e)
 {
 	if (e->reader != thread_id())
 		process_flag_set(other_answered);
-	else if (exchange_open_count() > 1 && process_flag(reader_answers) < LINK_EVIDENCE)
+	else if (process_flag(reader_answers) < LINK_EVIDENCE && exchange_open_count() > 1)
 		atomic_fetch_add_explicit(&process_state.reader_answers, 1, memory_order_relaxed);
 }
 
