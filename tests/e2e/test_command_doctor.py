@@ -113,6 +113,7 @@ def test_go_programs(tmp_path, cgo):
     done = subprocess.run([shutil.which("go") or "/usr/local/go/bin/go", "build", "-o", "victim", "."],
                           cwd=tmp_path, capture_output=True, text=True, timeout=300, env={
                               **CLEAN, "GOCACHE": str(paths.BUILD / "go-cache"), "CGO_ENABLED": cgo,
+                              "HOME": str(tmp_path),
                               "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"})
     assert done.returncode == 0, done.stderr
     done = examine(tmp_path / "victim")
