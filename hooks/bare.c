@@ -299,12 +299,12 @@ long bare_syscall(long nr, long a, long b, long c, long d, long e, long f)
 
 int bare_nothing(void)
 {
-	set_errno(ENOSYS);
+	host_errno_set(ENOSYS);
 	return -1;
 }
 
 void *bare_null(void)
 {
-	set_errno(ENOSYS);
+	host_errno_set(ENOSYS);
 	return NULL;
 }

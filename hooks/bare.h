@@ -4,30 +4,16 @@
 #ifndef HOOKS_BARE_H
 #define HOOKS_BARE_H
 
+#include "base/host_errno.h"
 #include "base/raw.h"
 #include "hooks/real.h"
-
-/* Weak: a process without libc has no errno. Declared before any use, so that no file of ours asks
- * for it strongly. */
-extern int *__errno_location(void) __attribute__((weak));
-
-static inline void set_errno(int error)
-{
-	if (__errno_location)
-		*__errno_location() = error;
-}
-
-static inline int get_errno(void)
-{
-	return __errno_location ? *__errno_location() : 0;
-}
 
 /* What the kernel returned, as libc returns it. */
 static inline long libc_result(long r)
 {
 	if ((unsigned long)r <= -4096ul)
 		return r;
-	set_errno((int)-r);
+	host_errno_set((int)-r);
 	return -1;
 }
 

@@ -9,7 +9,7 @@ typedef void *(*freopen_fn)(const char *path, const char *mode, void *stream);
 static inline int close_by(close_fn call, int fd)
 {
 	if (own_fd_contains(fd)) {
-		set_errno(EBADF);
+		host_errno_set(EBADF);
 		return -1;
 	}
 	forget(fd);

@@ -100,7 +100,7 @@ int hook___clone(int (*fn)(void *), void *stack, int flags, void *arg, void *a, 
 pid_t hook_vfork_failed(int error);
 pid_t hook_vfork_failed(int error)
 {
-	set_errno(error);
+	host_errno_set(error);
 	return -1;
 }
 

@@ -28,7 +28,7 @@ static inline void fastopen_end(int fd, int flags, const struct sockaddr *to, so
 				ssize_t sent)
 {
 	if (__builtin_expect(flags & MSG_FASTOPEN, 0) && to)
-		shim_on_connect(fd, to, len, sent < 0 ? -1 : 0, sent < 0 ? get_errno() : 0);
+		shim_on_connect(fd, to, len, sent < 0 ? -1 : 0, sent < 0 ? host_errno() : 0);
 }
 
 #endif

@@ -8,7 +8,7 @@ static inline int connect_by(connect_fn call, int fd, const struct sockaddr *add
 	int result = call(fd, address, len);
 
 	if (looked_at(fd))
-		shim_on_connect(fd, address, len, result, result < 0 ? get_errno() : 0);
+		shim_on_connect(fd, address, len, result, result < 0 ? host_errno() : 0);
 	return result;
 }
 

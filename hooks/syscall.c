@@ -124,7 +124,7 @@ long hook_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	long result;
 
 	if (nr == SYS_close && own_fd_contains((int)a)) {
-		set_errno(EBADF);
+		host_errno_set(EBADF);
 		return -1;
 	}
 	if (nr == SYS_close_range)

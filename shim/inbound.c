@@ -59,7 +59,7 @@ static size_t insert(struct exchange *e, const struct http1_head *head,
 		return 0;
 	p = piece->p + at;
 	memmove(p + line.n, p, piece->n - (size_t)at);
-	memcpy(p, room, line.n);
+	memcpy(p, line.p, line.n);
 	piece->n += line.n;
 	piece->room -= line.n;
 	return line.n;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libtagalong-nop.so: the same shells and the same table, and hooks that only forward. The
  * difference to a run without any library is the price of standing in the way. */
+#include "base/host_errno.h"
 #include "hooks/real.h"
 
 #define HOOK(name, ret, params, args, bare) \
@@ -37,10 +38,7 @@ int hook_execle(const char *path, char *const *argv, char *const *envp)
 int hook_vfork_failed(int error);
 int hook_vfork_failed(int error)
 {
-	extern int *__errno_location(void) __attribute__((weak));
-
-	if (__errno_location)
-		*__errno_location() = error;
+	host_errno_set(error);
 	return -1;
 }
 
