@@ -3,6 +3,7 @@
 import pytest
 
 from harness.paths import scale
+from harness.spans import CLIENT
 from traps import Trapped, build
 
 WRITES = ["write", "__write", "send", "__send", "writev", "pwritev2", "pwritev64v2", "sendto", "sendmsg", "sendmmsg",
@@ -61,3 +62,20 @@ def test_a_number_that_was_a_connection_is_a_file_afterwards(run, reuse, way):
 def test_two_threads_use_a_connection_that_a_third_closes(run, reuse):
     t = Trapped(run, [reuse, "threads", scale(500, 20000)]).same()
     assert t.headers == []
+
+
+@pytest.mark.parametrize("call", ["sendfile", "sendfile64", "splice", "splice_in"])
+def test_bodies_that_stay_in_the_kernel_are_counted(run, calls, call):
+    t = Trapped(run, [calls, "body", call]).same()
+    assert t.paths == sorted(["/" + call, "/after"])
+    assert sorted(s["http.response.status_code"] for s in t.spans) == [200, 404]
+
+
+@pytest.mark.parametrize("how", ["alone", "together"])
+@pytest.mark.parametrize("call", ["poll", "__poll", "__poll_chk", "ppoll", "__ppoll_chk", "select", "__select",
+                                  "pselect", "epoll_wait", "epoll_pwait", "epoll_pwait2"])
+def test_waits_tell_an_event_loop_from_a_thread_of_its_own(run, call, how):
+    t = Trapped(run, [build("trap_waits"), call, how], env={"TAGALONG_INBOUND_HEADER": "off"}).same()
+    links = {s.get("tagalong.link") for s in t.spans if s.kind == CLIENT}
+    # An epoll set is never one connection alone: it may grow at any time.
+    assert links == ({"thread"} if how == "alone" and not call.startswith("epoll") else {"none"})

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every way to send a request, to read one, and to come by a socket.
- *	trap_calls write|read|get NAME
+ *	trap_calls write|read|get|body NAME
  * write: a request goes out by the call NAME; the transcript is what the other end got, unseen.
  * read: a request comes in, is read by the call NAME and answered.
+ * body: two exchanges on a connection, a body of them passes by NAME, inside the kernel.
  * get: a request goes out by write() over a descriptor that was come by in the way NAME. */
 #include "trap.h"
 #include <dlfcn.h>
@@ -160,6 +161,120 @@ static void test_read(const char *call)
 	printf("%s\n", unseen_read(client, "ok"));
 }
 
+/* ---- bodies nobody looks at ---- */
+
+#define BODY 40000
+
+static void put(char *to, const char *text)
+{
+	memcpy(to, text, strlen(text));
+}
+
+static void write_text(int fd, const char *text)
+{
+	CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+}
+
+static int body_file(void)
+{
+	char name[] = "body-XXXXXX", text[BODY];
+	int fd = mkstemp(name);
+
+	/* As if another response followed: taken for one if the count is lost. */
+	memset(text, '\n', sizeof(text));
+	put(text, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+	CHECK(fd >= 0 && unlink(name) == 0 && write(fd, text, BODY) == BODY &&
+	      lseek(fd, 0, SEEK_SET) == 0);
+	return fd;
+}
+
+static void pass(const char *call, int in, int out)
+{
+	int pipe_fds[2], left = BODY;
+	off_t at = 0;
+
+	CHECK(pipe(pipe_fds) == 0);
+	while (left > 0) {
+		ssize_t n;
+
+		if (is(call, "splice")) {
+			n = splice(in, NULL, pipe_fds[1], NULL, (size_t)left, 0);
+			for (ssize_t k = 0; k < n;) {
+				ssize_t m =
+					splice(pipe_fds[0], NULL, out, NULL, (size_t)(n - k), 0);
+
+				CHECK(m > 0);
+				k += m;
+			}
+		} else {
+			n = ((ssize_t(*)(int, int, off_t *, size_t))named(call))(out, in, &at,
+										 (size_t)left);
+		}
+		CHECK(n > 0);
+		left -= (int)n;
+	}
+}
+
+static void *take_body(void *arg)
+{
+	static char text[BODY + 4096];
+	int fd = *(int *)arg;
+	size_t n = 0;
+
+	while (n < BODY || !strstr(text, "\r\n\r\n")) {
+		long got = unseen(SYS_read, fd, (long)(text + n), (long)(sizeof(text) - n));
+
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	return NULL;
+}
+
+static void *give_body(void *arg)
+{
+	static char text[BODY];
+	size_t n = 0;
+
+	memset(text, '\n', sizeof(text));
+	put(text, "GET /smuggled HTTP/1.1\r\nHost: v\r\n\r\n");
+	while (n < BODY)
+		n += (size_t)unseen(SYS_write, *(int *)arg, (long)(text + n), (long)(BODY - n));
+	return NULL;
+}
+
+static void test_body(const char *call)
+{
+	int client, server, sink = open("/dev/null", O_WRONLY);
+	pthread_t thread;
+	char p[512];
+
+	connect_pair(&client, &server);
+	if (is(call, "splice_in")) {
+		unseen_write(
+			client,
+			"POST /splice_in HTTP/1.1\r\nHost: v\r\nContent-Length: 40000\r\n\r\n");
+		CHECK(read(server, p, sizeof(p)) > 0);
+		pthread_create(&thread, NULL, give_body, &client);
+		pass("splice", server, sink);
+	} else {
+		unseen_write(client, request_text(call));
+		CHECK(read(server, p, sizeof(p)) > 0);
+		write_text(server, "HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n");
+		pthread_create(&thread, NULL, take_body, &client);
+		pass(call, body_file(), server);
+	}
+	pthread_join(thread, NULL);
+	if (is(call, "splice_in")) {
+		CHECK(write(server, RESPONSE, strlen(RESPONSE)) > 0);
+		unseen_read(client, "ok");
+	}
+	unseen_write(client, request_text("after"));
+	CHECK(read(server, p, sizeof(p)) > 0);
+	write_text(server, "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nok");
+	printf("%s\n", unseen_read(client, "ok"));
+}
+
 /* ---- ways to come by a descriptor ---- */
 
 static int passed(int fd, bool many)
@@ -262,6 +377,8 @@ int main(int argc, char **argv)
 		test_write(argv[2]);
 	else if (is(argv[1], "read"))
 		test_read(argv[2]);
+	else if (is(argv[1], "body"))
+		test_body(argv[2]);
 	else if (is(argv[1], "get"))
 		test_get(argv[2]);
 	else
