@@ -78,8 +78,13 @@ void hook_closefrom(int first)
 /* stdio closes without calling close(): a socket given to fdopen() leaves by this door. */
 static inline void forget_stream(void *stream)
 {
-	int fd = fd_table.size && stream ? real.fileno(stream) : -1;
+	int fd, before;
 
+	if (!fd_table.size || !stream)
+		return;
+	before = host_errno(); /* a stream without descriptor is EBADF */
+	fd = real.fileno(stream);
+	host_errno_set(before);
 	if (fd >= 0)
 		forget(fd);
 }

@@ -72,12 +72,13 @@ static inline int clone_by(clone_fn call, int (*fn)(void *), void *stack, int fl
 
 	if ((flags & CLONE_THREAD) || !fn)
 		return call(fn, stack, flags, arg, a, b, c);
-	if ((flags & CLONE_VM) && !(flags & CLONE_VFORK)) {
-		/* Runs beside us, with our thread-locals and perhaps after this frame is gone. */
-		shim_on_vm_child();
+	/* Runs beside us, with our thread-locals and perhaps after this frame is gone. Or with a
+	 * block of thread-locals that the program made, and that need not have room for ours. */
+	if (((flags & CLONE_VM) && !(flags & CLONE_VFORK)) || (flags & CLONE_SETTLS)) {
+		if (flags & CLONE_VM)
+			shim_on_vm_child();
 		return call(fn, stack, flags, arg, a, b, c);
 	}
-	/* With thread-locals of its own (CLONE_SETTLS) or ours, which it hands back. */
 	before = thread_state.vfork_child;
 	pid = call(run_cloned, stack, flags, &start, a, b, c);
 	thread_state.vfork_child = before;

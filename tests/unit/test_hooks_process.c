@@ -66,6 +66,14 @@ Test(hooks_process, clone_that_borrows_memory_hands_it_back)
 	expect_said("clone runs 1 arg\n");
 }
 
+Test(hooks_process, clone_with_thread_locals_of_the_programs_making_finds_nothing_of_ours_there)
+{
+	real.clone = fake_clone;
+	hook_clone(in_clone, NULL, CLONE_VM | CLONE_VFORK | CLONE_SETTLS, "v", NULL, NULL, NULL);
+	hook_clone(in_clone, NULL, CLONE_SETTLS, "s", NULL, NULL, NULL);
+	expect_said("on_vm_child\nclone runs 0 v\nclone runs 0 s\n");
+}
+
 Test(hooks_process, clone_of_a_thread_is_left_alone)
 {
 	real.clone = fake_clone;
