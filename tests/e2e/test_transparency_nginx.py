@@ -102,6 +102,8 @@ http {{
 
 def normal(data):
     data = re.sub(rb"(?m)^Date: [^\r]*", b"Date: now", data)
+    # Files that were uploaded: the others are of 2023.
+    data = re.sub(rb"(?m)^Last-Modified: (?!.* 2023)[^\r]*|^ETag: \"(?!6553f)[0-9a-f]*-", b"now", data)
     return re.sub(rb"0000000000\d{10}", b"boundary", data)     # multipart/byteranges
 
 
@@ -239,13 +241,15 @@ class Site:
         self.heads = [r for up in (self.odd, self.good, self.unix) for r in up.asked]
         self.connections = (self.odd.connections, self.good.connections, self.unix.connections)
         self.unix.close()
-        lines = [LINE.fullmatch(x) for x in (self.tmp / "access.log").read_text("latin1").splitlines()]
+        self.logged = (self.tmp / "access.log").read_text("latin1").splitlines()
+        lines = [LINE.fullmatch(x) for x in self.logged]
         self.access = [(UNSURE.sub("", m[1]), int(m[2]))
                        for m in lines]
         self.errors = sorted(
             re.sub(r"^\S+ \S+ (\[\w+\]) \d+#\d+:|/(bare|traced)/|b/\d+|p/[\d/]+| while [^,]*,", r"\1",
                    line)
-            for line in (self.tmp / "error.log").read_text("latin1").splitlines())
+            for line in (self.tmp / "error.log").read_text("latin1").splitlines()
+            if "is buffered to a temporary file" not in line)       # a matter of speed
 
 
 def head(target, *lines, method="GET", body=b"", version="1.1"):
@@ -335,7 +339,7 @@ def dav(s):
             ("DELETE", "/dav/none", b"", ())]:
         s.get(target, *lines, method=method, body=body)
     t = s.talk()
-    t.send(head("/dav/chunked.txt", "Transfer-Encoding: chunked", method="PUT"),
+    t.send(head("/dav/chunked.txt", "Transfer-Encoding: chunked", method="PUT") +
            chunked(b"one", letters(5000), b"two", trailer=b"X: y\r\n")).response()
     t.send(head("/dav/chunked.txt")).response()
     t.close()
@@ -394,7 +398,7 @@ def uploads(s):
         t = s.talk()
         for size in (1, 5, 4096, 70000):
             body = letters(size)
-            t.send(head(f"/{where}/echo?chunked", "Transfer-Encoding: chunked", method="POST"),
+            t.send(head(f"/{where}/echo?chunked", "Transfer-Encoding: chunked", method="POST") +
                    chunked(body[:1], body[:size // 2] or b"y", body[size // 2:],
                            trailer=b"X-Trailer: 1\r\n")).response()
         t.close()
@@ -574,7 +578,8 @@ def http_1_0(s):
     t.rest()
 
 
-@case()
+# "none": the buffer was full when the head came, and nginx counts what is left to read.
+@case(links=("header", "none"))
 def pipelines(s):
     targets = ["/p/ok/100", "/file.txt", "/p/chunked/4000", "/missing", "/p/status/404", "/p/echo", "/ret/",
                "/p/until-close/50", "/nosendfile/big.txt"] * 4
@@ -587,13 +592,13 @@ def pipelines(s):
     t.response()
     t.response()
     t.close()
-    t = s.talk().send(head("/p/ok/5") + head("/p/ok/6", "Connection: close") + head("/p/ok/7"))
+    t = s.talk().send(head("/p/ok/5") + head("/p/ok/6", "Connection: close") + b"GET /never HTTP/1.1")
     t.rest()
 
 
 @case()
 def few_requests_a_connection(s):
-    t = s.talk().send(head("/few/ok/5")).send(head("/few/ok/6"))
+    t = s.talk().send(head("/few/ok/5") + head("/few/ok/6"))
     t.rest()
 
 
@@ -633,7 +638,8 @@ def heads_around_the_limits(s):
         s.get("/p/ok/2?" + "q" * n)
 
 
-@case()
+# "none": no room in a buffer that is full; None: the header would push the head past a usual limit.
+@case(links=("header", "none", None))
 def large_heads(s):
     for n in (900, 1000, 1020, 4000, 8000, 8100, 8190, 8300, 20000, 40000):
         s.get("/p/ok/2", "X: " + "x" * n)
@@ -685,7 +691,7 @@ def clients_that_leave(s):
     s.odd.release()
     s.talk().end().rest()                               # nothing at all
     s.talk().send(b"GET / HT").end().rest()             # half a head
-    s.talk().send(head("/p/ok/7")).end().rest()         # half closed, still answered
+    s.talk().send(head("/file.txt")).end().rest()       # half closed, still answered
 
 
 @case({"main": "worker_processes 2;"}, kept=False)
@@ -754,10 +760,10 @@ def check_access(bare, traced):
 def check_spans(run, site):
     """Each line of the access log is a server span with that status, if one was sent."""
     logged = collections.Counter()
-    for line, _ in site.access:
+    for line in site.logged:
         m = ACCESS.match(line)
         # What nginx makes of an answer that is no HTTP; heads that it did not read to their end.
-        if m and m[1] not in ("009", "400", "414"):
+        if m and (m[1] not in ("009", "400", "414") or " sent=0 " in line):
             status = None if m[1] in ("000", "444", "499") or " sent=0 " in line else int(m[1])
             path = re.sub("^http://[^/]*", "", m[3]).split("?")[0].split("#")[0]
             logged[m[2], path, status] += 1
@@ -775,6 +781,8 @@ def check_contexts(run, site, links):
     """Exactly one traceparent each, of the client span that was written for it."""
     clients = {s.span_id: s for s in run.spans.select(kind=CLIENT)}
     for r in site.heads:
+        if None in links and not r.all("traceparent"):
+            continue
         trace, span, _ = r.context()
         assert clients[span].trace_id == trace, r.head
         assert clients[span]["tagalong.link"] in links, r.head
@@ -813,9 +821,8 @@ def test_nginx_does_the_same(run, upstream_pair, name):
     for i, (a, b) in enumerate(zip(bare.saw, traced.saw)):
         assert a == b, i
     for which in bare.asked:
-        for a, b in zip(bare.asked[which], traced.asked[which]):
-            assert a == b
-        assert len(bare.asked[which]) == len(traced.asked[which])
+        less, more = (collections.Counter(site.asked[which]) for site in (bare, traced))
+        assert (less - more, more - less) == (collections.Counter(), collections.Counter())
     assert not kept or bare.connections == traced.connections
     check_access(bare, traced)
     assert bare.errors == traced.errors
