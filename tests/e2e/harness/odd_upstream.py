@@ -91,6 +91,7 @@ class Connection:
         try:
             while (head := self.until(b"\r\n\r\n")) is not None:
                 r = Asked(head, connection=self.number)
+                self.upstream.begun.append(r.target)
                 words = [w for w in r.path.split("/") if w]
                 name, arg = words[0].replace("-", "_"), words[1] if len(words) > 1 else "0"
                 early = getattr(self, "early_" + name, None)
@@ -230,6 +231,11 @@ class Connection:
                    method=r.method)
         return True
 
+    def do_release(self, *args):
+        """Lets the others go on, whoever they are."""
+        self.upstream.release()
+        return self.do_ok(*args)
+
     def do_sse(self, r, n):
         self.head(200, b"Content-Type: text/event-stream", b"Cache-Control: no-cache")
         for i in range(int(n)):
@@ -319,14 +325,15 @@ class Connection:
 
 
 class OddUpstream:
-    def __init__(self, path=None):
-        """path: a unix socket's; else a port of loopback."""
+    def __init__(self, path=None, port=0):
+        """path: a unix socket's; else a port of loopback, any by default."""
         if path:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(str(path))
         else:
             self.listener = socket.socket()
-            self.listener.bind(("127.0.0.1", 0))
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.listener.bind(("127.0.0.1", port))
             self.port = self.listener.getsockname()[1]
         self.listener.listen(128)
         self.lock = threading.Lock()
@@ -337,7 +344,7 @@ class OddUpstream:
     def begin(self):
         """Forgets what it was asked."""
         with self.lock:
-            self.asked, self.connections, self.open, self.count = [], 0, set(), 0
+            self.asked, self.begun, self.connections, self.open, self.count = [], [], 0, set(), 0
         self.released.clear()
 
     def release(self):
