@@ -6,6 +6,7 @@
  * the connection is given up. A signal handler never waits: thread_enter() refuses it. */
 #include "shim/conn.h"
 
+#include <netinet/tcp.h>
 #include <sys/mman.h>
 #include "base/counters.h"
 #include "base/pool.h"
@@ -334,6 +335,24 @@ void conn_give_up(struct conn *c, int fd)
 		conn_forget(c, fd);
 }
 
+/* A server that closes without an answer may have been told by poll() that its client is gone, and
+ * has read no end of the stream. */
+static void learn_end(struct conn *c, int fd)
+{
+	uint8_t info[8] = { 0 }; /* begins with the state: struct tcp_info */
+	socklen_t len = sizeof(info);
+	char byte;
+
+	if (c->role != CONN_SERVER || !c->queue_head || c->eof || c->error || !process_may_call())
+		return;
+	if (raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) < 0)
+		c->eof = raw_recvfrom(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
+	else if (info[0] == TCP_CLOSE)
+		c->error = "connection_reset";
+	else
+		c->eof = info[0] == TCP_CLOSE_WAIT;
+}
+
 static const char *end_reason(const struct conn *c)
 {
 	if (c->error)
@@ -341,12 +360,13 @@ static const char *end_reason(const struct conn *c)
 	return c->eof ? "connection_closed" : "aborted";
 }
 
-void conn_unref(struct conn *c)
+void conn_unref(struct conn *c, int fd)
 {
 	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) != 1) {
 		conn_release(c);
 		return;
 	}
+	learn_end(c, fd);
 	conn_end_exchanges(c, end_reason(c));
 	direction_reset(&c->in);
 	direction_reset(&c->out);

@@ -88,8 +88,9 @@ void conn_release(struct conn *c);
  * whether it still is. NULL: not tracked. */
 struct conn *conn_glance(int fd, uint32_t *generation);
 
-/* One descriptor less (acquired before, released by this); the last one ends the connection. */
-void conn_unref(struct conn *c);
+/* One descriptor less (fd, still open; acquired before, released by this); the last one ends the
+ * connection. */
+void conn_unref(struct conn *c, int fd);
 
 uint32_t conn_in_use(void); /* for tests */
 

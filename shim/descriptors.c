@@ -161,7 +161,7 @@ void shim_before_close(int fd)
 	}
 	expected = c;
 	if (atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
-		conn_unref(c);
+		conn_unref(c, fd);
 	else
 		conn_release(c);
 }

@@ -88,6 +88,21 @@ ssize_t direction_head(struct direction *d, struct bytes rest, bool request,
 	return n > 0 ? n - (ssize_t)d->carried : 0;
 }
 
+/* What can still be said of the answer whose head cannot be followed. */
+static void note_unread_answer(struct conn *c, const struct direction *d, struct bytes rest,
+			       ssize_t err)
+{
+	struct exchange *e = conn_oldest(c);
+	struct bytes start = d->carried ? (struct bytes){ d->carry, d->carried } : rest;
+
+	if (!e || e->status_seen)
+		return;
+	e->status = http1_peek_status(start);
+	e->status_seen = e->status != 0;
+	if (!e->status_seen && err == -EBADMSG)
+		e->error = "_OTHER";
+}
+
 static void head_failed(struct conn *c, int fd, const struct direction *d, ssize_t err)
 {
 	if (err == -ENOMEM)
@@ -231,6 +246,8 @@ static void response_head(struct conn *c, int fd, struct direction *d,
 	struct direction *requests = d == &c->out ? &c->in : &c->out;
 	bool tunnel = false;
 
+	if (e && head->framing_bad && head->status >= 200)
+		request_note_response(e, head, whole);
 	if (!e || head->framing_bad) {
 		/* An answer to nothing we saw (408 on an idle connection, say). */
 		give_up_framing(c, fd);
@@ -294,6 +311,8 @@ static size_t take_head(struct conn *c, int fd, struct direction *d, struct byte
 		n = direction_head(d, rest, request, &head, &whole);
 	if (n == 0)
 		n = keep_rest(d, rest);
+	if (n < 0 && !request)
+		note_unread_answer(c, d, rest, n);
 	if (n < 0)
 		head_failed(c, fd, d, n);
 	if (n <= 0)

@@ -2,6 +2,7 @@
 /* The two state machines of a connection that serves: which spans a course of bytes gives. */
 #include "base/counters.h"
 #include "shim_spans.h"
+#include "shim/wire/http1.h"
 
 static int peer;
 
@@ -183,6 +184,52 @@ Test(stream, calls_a_request_whose_client_went_away_an_error, .fini = spans_stop
 	program_closes(fd);
 	cr_assert_eq(spans_read(), 1);
 	expect_span(0, KIND_SERVER, "", "connection_closed");
+}
+
+Test(stream, sees_at_the_close_that_the_client_went_away_before, .fini = spans_stop)
+{
+	int fd = start_server();
+
+	program_reads(fd, peer, REQUEST);
+	/* The program learns it from poll(), say, and reads no end of the stream. */
+	close(peer);
+	program_closes(fd);
+	cr_assert_eq(spans_read(), 1);
+	expect_span(0, KIND_SERVER, "", "connection_closed");
+}
+
+Test(stream, calls_an_answer_it_cannot_read_an_error, .fini = spans_stop)
+{
+	int fd = start_server();
+
+	program_reads(fd, peer, REQUEST);
+	program_writes(fd, "this is no HTTP\r\n\r\n");
+	cr_assert_eq(spans_read(), 1);
+	expect_span(0, KIND_SERVER, "", "_OTHER");
+}
+
+Test(stream, knows_the_status_of_a_head_that_is_too_long, .fini = spans_stop)
+{
+	static char head[HTTP1_HEAD_MAX + 100] = "HTTP/1.1 503 No\r\nX: ";
+	int fd = start_server();
+	size_t n = strlen(head);
+
+	memset(head + n, 'x', sizeof(head) - n - 1);
+	program_reads(fd, peer, REQUEST);
+	program_writes(fd, head);
+	cr_assert_eq(spans_read(), 1);
+	expect_span(0, KIND_SERVER, "503", "503");
+}
+
+Test(stream, knows_the_status_of_an_answer_with_doubtful_framing, .fini = spans_stop)
+{
+	int fd = start_server();
+
+	program_reads(fd, peer, REQUEST);
+	program_writes(fd,
+		       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello");
+	cr_assert_eq(spans_read(), 1);
+	expect_span(0, KIND_SERVER, "200", "");
 }
 
 Test(stream, answers_a_client_that_has_closed_its_half, .fini = spans_stop)
