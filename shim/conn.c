@@ -16,6 +16,7 @@
 #include "shim/address.h"
 #include "shim/block.h"
 #include "shim/process_state.h"
+#include "shim/route.h"
 #include "shim/span.h"
 
 #define LOCK_SPINS  200
@@ -382,6 +383,7 @@ void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len
 	struct text t = TEXT_ON(c->peer);
 
 	c->peer_known = true;
+	c->peer_is_metadata = route_is_metadata_peer(address, len);
 	c->peer_port = 0;
 	if (address->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
 		const struct sockaddr_in *in = (const void *)address;

@@ -59,6 +59,7 @@ struct conn {
 	struct alteration alter;
 	uint16_t peer_port;
 	bool peer_known;
+	bool peer_is_metadata; /* a cloud's metadata service: nothing of ours goes there */
 	bool unix_socket;
 	char peer[INET6_ADDRSTRLEN + 64]; /* address as text, or a socket's path */
 };

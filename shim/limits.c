@@ -13,10 +13,13 @@ bool limits_allow(const struct http1_head *head, struct bytes lines)
 {
 	static const unsigned sizes[] = { 4096, 8192, 16384, 32768, 65536 };
 	static const unsigned counts[] = { 64, 100, 128 };
+	const char *p = lines.p, *end = lines.p + lines.n;
 	unsigned more = 0;
 
-	for (size_t i = 0; i < lines.n; i++)
-		more += lines.p[i] == '\n';
+	while (p < end && (p = memchr(p, '\n', (size_t)(end - p)))) {
+		more++;
+		p++;
+	}
 	return !crosses(head->length, head->length + lines.n, sizes, 5) &&
 	       !crosses(head->header_count, head->header_count + more, counts, 3);
 }

@@ -2,6 +2,7 @@
 /* Header lines for outgoing requests. Nothing but [ -~] may stand in them: whatever came in has
  * been parsed, and is looked at here once more. */
 #include "base/config.h"
+#include "base/vector.h"
 #include "shim/propagate.h"
 
 struct lines {
@@ -17,6 +18,13 @@ static bool carried(const struct lines *lines, enum http1_field field)
 
 static bool printable(struct bytes b)
 {
+	for (; b.n >= sizeof(vec16); b.p += sizeof(vec16), b.n -= sizeof(vec16)) {
+		vec16 x;
+
+		memcpy(&x, b.p, sizeof(x));
+		if (vec16_first((vec16)((x < ' ') | (x > '~'))) < sizeof(x))
+			return false;
+	}
 	for (size_t i = 0; i < b.n; i++)
 		if (b.p[i] < ' ' || b.p[i] > '~')
 			return false;

@@ -170,7 +170,7 @@ bool request_may_carry(const struct conn *c, const struct exchange *e)
 	if (bytes_equal(e->method, BYTES("CONNECT")))
 		return false;
 	return route_propagates_to(e->server_name.n ? e->server_name : bytes_of(c->peer)) &&
-	       !route_is_metadata(bytes_of(c->peer));
+	       !c->peer_is_metadata;
 }
 
 static bool goes_to_collector(const struct conn *c, const struct exchange *e)

@@ -149,15 +149,32 @@ int memcmp(const void *p, const void *q, size_t n)
 	return 0;
 }
 
+/* The lowest of eight bytes that equals those of `pattern`; 8: none. Bytes above a hit may seem to
+ * be hits too: only the lowest counts. */
+static inline size_t first_of_word(const uint8_t *p, uint64_t pattern)
+{
+	uint64_t x = *(const word *)p ^ pattern;
+	uint64_t hits = (x - 0x0101010101010101ull) & ~x & 0x8080808080808080ull;
+
+	return hits ? (size_t)__builtin_ctzll(hits) / 8 : 8;
+}
+
 void *memchr(const void *p, int c, size_t n)
 {
 	const uint8_t *at = p, *end = at + n;
+	uint64_t pattern = (uint8_t)c * 0x0101010101010101ull;
+	size_t hit;
 
 	for (; (size_t)(end - at) >= BLOCK; at += BLOCK) {
-		unsigned hit = vec16_first((vec16)(*(const block *)at == (uint8_t)c));
-
+		hit = vec16_first((vec16)(*(const block *)at == (uint8_t)c));
 		if (hit < BLOCK)
 			return (void *)(at + hit);
+	}
+	if (end - at >= 8) {
+		hit = first_of_word(at, pattern);
+		if (hit < 8)
+			return (void *)(at + hit);
+		at += 8;
 	}
 	for (; at < end; at++)
 		if (*at == (uint8_t)c)

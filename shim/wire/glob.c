@@ -20,6 +20,8 @@ bool glob_match(struct bytes pattern, struct bytes text, bool nocase)
 	while (t < text.n) {
 		if (p < pattern.n && pattern.p[p] == '*') {
 			star = p++;
+			if (p == pattern.n)
+				return true;
 			star_text = t;
 		} else if (p < pattern.n &&
 			   (pattern.p[p] == '?' || same(pattern.p[p], text.p[t], nocase))) {
