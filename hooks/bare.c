@@ -162,6 +162,11 @@ int bare_fcntl(int fd, int command, long argument)
 	return (int)libc_result(raw_fcntl(fd, command, argument));
 }
 
+int bare_ioctl(int fd, unsigned long request, void *argument)
+{
+	return (int)libc_result(raw_ioctl(fd, request, argument));
+}
+
 int bare_close(int fd)
 {
 	return (int)libc_result(raw_close(fd));

@@ -50,6 +50,7 @@ int bare_dup(int fd);
 int bare_dup2(int from, int to);
 int bare_dup3(int from, int to, int flags);
 int bare_fcntl(int fd, int command, long argument);
+int bare_ioctl(int fd, unsigned long request, void *argument);
 int bare_close(int fd);
 int bare_close_range(unsigned first, unsigned last, int flags);
 void bare_closefrom(int first);

@@ -43,16 +43,18 @@ struct conn {
 	_Atomic uint32_t generation; /* rises when the last descriptor goes */
 	_Atomic uint32_t references; /* descriptors that name it */
 	_Atomic uint8_t broken;      /* enum conn_break: to be given up at the next look */
-	_Atomic uint8_t writing;     /* a write is between begin and end */
+	_Atomic uint32_t writing;    /* the mark of the write that is between begin and end, or 0 */
+	_Atomic uint32_t last_mark;  /* marks are counted up: an overtaken writer knows itself */
 	_Atomic bool body_out;       /* the next bytes written go on with a body: no need to look */
 	uint8_t role;
-	_Atomic bool inbound;            /* accepted (or received from another process) */
-	bool written, read;              /* any bytes yet */
-	bool eof;                        /* the peer has closed its side */
-	bool filled;                     /* the last read gave all that the program asked for */
-	bool forked;                     /* came from our parent process */
-	bool switched;                   /* HTTP ended here as it should: an upgrade, a tunnel */
-	uint8_t queued;                  /* exchanges in the queue */
+	_Atomic bool inbound; /* accepted (or received from another process) */
+	bool written, read;   /* any bytes yet */
+	bool eof;             /* the peer has closed its side */
+	size_t counted;       /* bytes the program believes are still unread: FIONREAD said
+				 so, and it counts down; 0: it does not count */
+	bool forked;          /* came from our parent process */
+	bool switched;        /* HTTP ended here as it should: an upgrade, a tunnel */
+	uint8_t queued;       /* exchanges in the queue */
 	uint32_t queue_head, queue_tail; /* index + 1: oldest first */
 	const char *error;               /* error.type of the connection, NULL none */
 	struct direction in, out;

@@ -144,9 +144,10 @@ static size_t asked_for(const struct iovec *iov, int count)
 /* Returns how many bytes were put in. *first is left behind what the first part holds. */
 static size_t feed(struct conn *c, const struct shim_read *r, struct piece *first, size_t n)
 {
-	/* With MSG_WAITALL a count is an answer to the program's question. */
-	bool may_add =
-		!(r->flags & MSG_WAITALL) && (!c->filled || n < asked_for(r->iov, r->iovcnt));
+	/* With MSG_WAITALL a count is an answer to the program's question. One that counts down
+	 * what waits would take our bytes for the last of them, unless these are the last. */
+	bool drained = n < asked_for(r->iov, r->iovcnt);
+	bool may_add = !(r->flags & MSG_WAITALL) && (!c->counted || drained);
 	bool dontwait = r->flags & MSG_DONTWAIT;
 	size_t grown = 0;
 
@@ -200,8 +201,10 @@ static ssize_t received(struct conn *c, const struct shim_read *r, size_t n)
 		stream_received(c, r->fd, &rest);
 		total += (ssize_t)rest.n;
 	}
-	if (inbound_inserts())
-		c->filled = (size_t)total == asked_for(r->program, r->program_count);
+	if (n < asked_for(r->iov, r->iovcnt) || (size_t)total > c->counted)
+		c->counted = 0;
+	else
+		c->counted -= (size_t)total;
 	return total;
 }
 
@@ -233,6 +236,16 @@ ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
 	if (followed) /* calls into libc: not under the lock */
 		exporter_start();
 	return n;
+}
+
+void shim_on_counted(int fd, int n)
+{
+	struct conn *c = shim_tracked(fd) ? conn_acquire(fd) : NULL;
+
+	if (!c)
+		return;
+	c->counted = n > 0 ? (size_t)n : 0;
+	conn_release(c);
 }
 
 void shim_on_received_unseen(int fd, ssize_t n)

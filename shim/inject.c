@@ -218,6 +218,33 @@ static void answer_begins(struct conn *c, const struct shim_write *w)
 		link_on_answer(e);
 }
 
+static bool mark_writing(struct conn *c, struct shim_write *w)
+{
+	uint32_t none = 0;
+
+	w->mark = atomic_fetch_add_explicit(&c->last_mark, 1, memory_order_relaxed) + 1;
+	if (!w->mark) /* 0 means none, after 2^32 writes too */
+		w->mark = 1;
+	return atomic_compare_exchange_strong_explicit(&c->writing, &none, w->mark,
+						       memory_order_relaxed, memory_order_relaxed);
+}
+
+/* A writer is still on its way back from the kernel while the client, which has had the whole
+ * answer, has asked again, and another thread answers that. The order is known: the answer is
+ * settled here, and the late writer finds its mark gone. */
+static bool overtake(struct conn *c, struct shim_write *w)
+{
+	struct exchange *e = conn_oldest(c);
+
+	if (c->role != CONN_SERVER || c->queued < 2 ||
+	    !atomic_load_explicit(&e->answered, memory_order_relaxed) ||
+	    !(e->status_seen || e->status_coming))
+		return false;
+	stream_answer_over(c);
+	atomic_store_explicit(&c->writing, w->mark, memory_order_relaxed);
+	return true;
+}
+
 void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int count, int flags,
 		      enum shim_call call)
 {
@@ -237,8 +264,7 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 	c = conn_glance(fd, &w->generation);
 	if (c && atomic_load_explicit(&c->body_out, memory_order_acquire) &&
 	    !(flags & (MSG_OOB | MSG_ZEROCOPY)) && !thread_state.vfork_child &&
-	    !process_is_vm_child() &&
-	    !atomic_exchange_explicit(&c->writing, 1, memory_order_relaxed)) {
+	    !process_is_vm_child() && mark_writing(c, w)) {
 		w->conn = c;
 		return;
 	}
@@ -255,7 +281,7 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 		w->conn = NULL;
 		goto release;
 	}
-	if (atomic_exchange_explicit(&c->writing, 1, memory_order_relaxed)) {
+	if (!mark_writing(c, w) && !overtake(c, w)) {
 		/* Two writers at once, or one that never came back: nobody knows the order. */
 		count(opaque_concurrent);
 		conn_give_up(c, fd);
@@ -337,6 +363,8 @@ static void settle(struct conn *c, struct shim_write *w, size_t taken)
 {
 	struct alteration *a = &c->alter;
 
+	if (atomic_load_explicit(&c->writing, memory_order_relaxed) != w->mark)
+		return; /* overtaken: the answer this was part of has been settled */
 	atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
 	if (!w->prepared) {
 		sent(c, w, 0, taken);

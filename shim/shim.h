@@ -98,6 +98,9 @@ void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int c
  * to report: n, or more when a header was put in. */
 ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags);
 
+/* ioctl(FIONREAD) told the program that n bytes wait: it may count them down. */
+void shim_on_counted(int fd, int n);
+
 /* ---- bytes going out ---- */
 struct shim_write {
 	struct conn *conn;
@@ -109,6 +112,7 @@ struct shim_write {
 	uint8_t call;
 	/* The rest is private. The altered stream is: `own_at` bytes of the program's, `own` bytes
 	 * of ours, the program's again. */
+	uint32_t mark; /* of this write at the connection */
 	bool prepared; /* the connection's alteration is part of this call */
 	size_t own_at, own;
 	size_t offered;   /* bytes of the altered stream in iov */

@@ -370,6 +370,20 @@ void stream_sent(struct conn *c, int fd, struct bytes sent)
 	}
 }
 
+void stream_answer_over(struct conn *c)
+{
+	struct exchange *e = conn_oldest(c);
+
+	if (!e->status_seen) {
+		e->status = e->status_coming;
+		e->status_seen = true;
+	}
+	direction_reset(&c->out);
+	c->out.in_body = false;
+	atomic_store_explicit(&c->body_out, false, memory_order_relaxed);
+	response_complete(c, e);
+}
+
 void stream_skipped(struct conn *c, int fd, bool out, uint64_t n)
 {
 	struct direction *d = out ? &c->out : &c->in;

@@ -26,6 +26,9 @@ void stream_ended(struct conn *c, int error);
 /* Writing failed: a client may still find the reason in its receive buffer. */
 void stream_write_failed(struct conn *c, int error);
 
+/* The oldest answer has left whole, though the thread that sent it has not come back to say so. */
+void stream_answer_over(struct conn *c);
+
 /* A request head has left: e becomes the connection's youngest exchange (NULL: it was answered
  * before, and is), body what follows the head. */
 void stream_request_sent(struct conn *c, struct exchange *e, const struct http1_body *body);

@@ -220,6 +220,11 @@ void shim_on_received_unseen(int fd, ssize_t n)
 	say("on_received_unseen %d %zd", fd, n);
 }
 
+void shim_on_counted(int fd, int n)
+{
+	say("on_counted %d %d", fd, n);
+}
+
 void shim_make_opaque(int fd)
 {
 	say("make_opaque %d", fd);

@@ -26,6 +26,7 @@ static int unread(int fd)
 	int n = 0;
 
 	ioctl(fd, FIONREAD, &n);
+	shim_on_counted(fd, n);
 	return n;
 }
 

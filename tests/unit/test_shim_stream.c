@@ -421,3 +421,54 @@ Test(stream, gives_up_when_file_bytes_are_no_body)
 	cr_assert_not(shim_tracked(fd));
 	spans_stop();
 }
+
+/* The first half of a send: the kernel has everything, the thread has not come back yet. */
+static ssize_t send_begins(struct shim_write *w, struct iovec *iov, int fd, const char *text)
+{
+	*iov = (struct iovec){ (char *)(uintptr_t)text, strlen(text) };
+	shim_write_begin(w, fd, iov, 1, 0, SHIM_CALL_SEND);
+	return (ssize_t)strlen(text);
+}
+
+Test(stream, lets_the_next_answer_overtake_a_sender_on_its_way_back, .fini = spans_stop)
+{
+	static const char first[] = "HTTP/1.1 201 OK\r\nContent-Length: 2\r\n\r\nok";
+	static const char second[] = "HTTP/1.1 202 OK\r\nContent-Length: 2\r\n\r\nok";
+	int fd = start_server();
+	struct shim_write w[2];
+	struct iovec iov[2];
+	ssize_t n[2];
+
+	program_reads(fd, peer, "GET /1 HTTP/1.1\r\n\r\n");
+	n[0] = send_begins(&w[0], &iov[0], fd, first);
+	/* The client has its answer and asks again; another thread answers that at once. */
+	program_reads(fd, peer, "GET /2 HTTP/1.1\r\n\r\n");
+	n[1] = send_begins(&w[1], &iov[1], fd, second);
+	cr_assert_not(shim_write_again(&w[1], &n[1]));
+	cr_assert_not(shim_write_again(&w[0], &n[0]));
+	cr_assert_eq(n[0], (ssize_t)strlen(first));
+	cr_assert_eq(n[1], (ssize_t)strlen(second));
+	program_reads(fd, peer, "GET /3 HTTP/1.1\r\n\r\n");
+	program_writes(fd, "HTTP/1.1 203 OK\r\nContent-Length: 2\r\n\r\nok");
+	cr_assert(shim_tracked(fd));
+	cr_assert_eq(spans_read(), 3);
+	expect_span(0, KIND_SERVER, "201", "");
+	expect_span(1, KIND_SERVER, "202", "");
+	expect_span(2, KIND_SERVER, "203", "");
+}
+
+Test(stream, gives_up_when_two_write_at_once, .fini = spans_stop)
+{
+	int fd = start_server();
+	struct shim_write w[2];
+	struct iovec iov[2];
+	ssize_t n[2];
+
+	program_reads(fd, peer, "GET /1 HTTP/1.1\r\n\r\n");
+	n[0] = send_begins(&w[0], &iov[0], fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+	n[1] = send_begins(&w[1], &iov[1], fd, "ok");
+	cr_assert_not(shim_write_again(&w[0], &n[0]));
+	cr_assert_not(shim_write_again(&w[1], &n[1]));
+	cr_assert_eq(counted(opaque_concurrent), 1);
+	cr_assert_not(shim_tracked(fd));
+}
