@@ -36,9 +36,9 @@ int own_fd_next(unsigned first, unsigned last);
 /* Gives the calling thread, which must be ours, a descriptor table of its own: empty but for our
  * files, so that it never takes a number the program expects next, holds nothing of the program's
  * open, and cannot be disturbed. From then on the functions above work on that table when this
- * thread calls them. Not for a thread that writes to the program's standard error. -EINVAL or -ENOSYS
- * before Linux 5.9, -EPERM where a seccomp filter is in place (an unusual system call could be the
- * program's end): the thread goes on with the shared table. */
+ * thread calls them. Not for a thread that writes to the program's standard error. -EINVAL or
+ * -ENOSYS before Linux 5.9, -EPERM where a seccomp filter is in place (an unusual system call could
+ * be the program's end): the thread goes on with the shared table. */
 int own_fd_private(void);
 
 /* In a forked child, once: the threads that held any are gone; the sockets are the parent's and
