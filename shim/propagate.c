@@ -187,7 +187,7 @@ static void divide_room(struct propagate_in *out, const struct http1_head *head,
 	if (head->count[HTTP1_TRACESTATE])
 		state = size / 2 < TRACESTATE_MAX ? size / 2 : TRACESTATE_MAX;
 	out->tracestate = (struct text){ .p = room, .size = state };
-	out->baggage = (struct text){ .p = room + state, .size = size - state };
+	out->baggage = (struct text){ .p = state ? room + state : room, .size = size - state };
 }
 
 void propagate_extract(struct propagate_in *out, const struct http1_head *head, struct bytes in,
