@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include "base/host_errno.h"
 #include "exporter/worker.h"
 
 #pragma weak pthread_create
@@ -53,10 +54,11 @@ static int create(void *(*run)(void *), void *arg, size_t stack_size)
 int worker_thread_create(void *(*run)(void *), void *arg, bool small)
 {
 	sigset_t all, before;
-	int err;
+	int err, program_errno;
 
 	if (!pthread_create || !pthread_sigmask || !sigfillset)
 		return -ENOSYS;
+	program_errno = host_errno();
 	/* The thread inherits this mask: the program's signals stay the program's. Not the raw
 	 * call: libc leaves out the signals by which it makes every thread change its ids (setuid).
 	 */
@@ -67,5 +69,6 @@ int worker_thread_create(void *(*run)(void *), void *arg, bool small)
 	if (err == EINVAL)
 		err = create(run, arg, 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	host_errno_set(program_errno);
 	return -err;
 }

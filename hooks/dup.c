@@ -20,7 +20,8 @@ int hook_dup(int fd)
 /* Before `to` is replaced. Not if that is going to fail: then `to` stays what it is. */
 static inline void make_way(int from, int to)
 {
-	if (own_fd_contains(to))
+	/* A vfork child's table is its own, but the note of ours is its parent's. */
+	if (own_fd_contains(to) && !in_vfork_child())
 		own_fd_evade(to);
 	if (known(to) && from != to && raw_fcntl(from, F_GETFD, 0) >= 0)
 		forget(to);

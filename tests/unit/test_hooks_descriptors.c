@@ -316,6 +316,23 @@ Test(hooks_descriptors, stdio_closes_too)
 	expect_said("before_close 5\n");
 }
 
+static int no_fileno(void *stream)
+{
+	(void)stream;
+	errno = EBADF;
+	return -1;
+}
+
+Test(hooks_descriptors, closing_a_stream_in_memory_leaves_errno_alone)
+{
+	real.fclose = fake_fclose;
+	real.fileno = no_fileno;
+	fake_track(5);
+	errno = 0;
+	hook_fclose(&result_fd);
+	cr_assert_eq(errno, 0);
+}
+
 static int fake_listen(int fd, int backlog)
 {
 	(void)fd;
