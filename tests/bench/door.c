@@ -56,6 +56,11 @@ static void body_64(int fd)
 	writes(fd, room, 64);
 }
 
+static void body_4k(int fd)
+{
+	writes(fd, room, 4096);
+}
+
 static void body_64k(int fd)
 {
 	writes(fd, room, 65536);
@@ -86,9 +91,8 @@ static const struct row {
 	void (*run)(int fd);
 	bool accepted, in_body;
 } rows[] = {
-	{ "server", server, true, false },
-	{ "client", client, false, false },
-	{ "body-64", body_64, true, true },
+	{ "server", server, true, false },    { "client", client, false, false },
+	{ "body-64", body_64, true, true },   { "body-4k", body_4k, true, true },
 	{ "body-64k", body_64k, true, true },
 };
 
