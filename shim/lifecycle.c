@@ -21,6 +21,9 @@
 #include "shim/wire/traceparent.h"
 
 #define STATS_LINE 3000
+/* What we reserve (some 90 MiB, of which little is ever touched) counts against the limits of
+ * `ulimit -v` and `ulimit -d`: below this it would be missed. */
+#define LEAST_LIMIT (1ull << 30)
 
 struct process_state process_state;
 static bool active;
@@ -73,9 +76,18 @@ static void read_parent(char **envp)
 	process_state.parent_baggage = text_bytes(&b);
 }
 
+static bool memory_is_rationed(void)
+{
+	struct rlimit64 space = { RLIM64_INFINITY, RLIM64_INFINITY }, data = space;
+
+	raw_prlimit64(0, RLIMIT_AS, NULL, &space);
+	raw_prlimit64(0, RLIMIT_DATA, NULL, &data);
+	return space.rlim_cur < LEAST_LIMIT || data.rlim_cur < LEAST_LIMIT;
+}
+
 static int make_tables(void)
 {
-	int err = process_init(&page_is_wiped);
+	int err = memory_is_rationed() ? -ENOMEM : process_init(&page_is_wiped);
 
 	if (!err)
 		err = block_init();

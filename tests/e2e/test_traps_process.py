@@ -2,6 +2,7 @@
 """Processes that fork, exec, end, jump and lock themselves up, in every way there is."""
 import pytest
 
+from harness import paths
 from harness.paths import scale
 from harness.wait import wait_for
 from traps import Trapped, build
@@ -121,6 +122,13 @@ def test_strict_mode_is_not_tripped(run, seccomp, first):
 def test_stacks_of_16_kib_are_enough(run):
     t = Trapped(run, [build("trap_threads"), scale(20, 500)]).same()
     assert t.paths == ["/thread"] * (scale(20, 500) * 4 * 3 * 2)
+
+
+@pytest.mark.parametrize("limit", ["-v", "-d"])
+def test_a_ration_of_memory_is_the_programs_alone(run, limit):
+    eat = f"ulimit {limit} 160000; exec {paths.PYTHON} -c 'print(len(bytearray(100 << 20)))'"
+    t = Trapped(run, ["/bin/sh", "-c", eat]).same()
+    assert t.traced[:2] == (0, "104857600\n")
 
 
 def test_a_mebibyte_of_thread_locals_is_no_trouble(run):
