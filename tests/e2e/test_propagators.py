@@ -1,0 +1,519 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the variables promise about context and spans: propagators, samplers, trust, exclusion, routes,
+captured headers, names, stack traces."""
+import re
+
+import pytest
+
+from harness import paths, servers
+from harness.load import drive
+from harness.odd_upstream import OddUpstream
+from harness.rawhttp import fetch
+from harness.spans import CLIENT, ERROR, SERVER, UNSET
+from harness.upstream import TRACEPARENT
+
+T, S = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+T2, S2 = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PARENT = ("traceparent", f"00-{T}-{S}-01")
+UNSAMPLED = ("traceparent", f"00-{T}-{S}-00")
+HEADERS = ["traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid",
+           "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "uber-trace-id"]
+
+
+def service(run, upstream, name="service", **env):
+    """One request at a time: /r/<id> asks the upstream for /out/<id>."""
+    env.setdefault("CLIENT", "urllib")
+    return servers.gunicorn(run, "relay:app", name=name, env={**env, "UPSTREAM": upstream.port})
+
+
+def proxy(run, upstream, name="service", **env):
+    return servers.nginx_proxy(run, [upstream.port], name=name, env=env)
+
+
+KINDS = {"service": service, "proxy": proxy}
+
+
+def went_out(request):
+    return {h: request.header(h) for h in HEADERS if request.all(h)}
+
+
+def pair(run):
+    return run.spans.one(service="service", kind=SERVER), run.spans.one(service="service", kind=CLIENT)
+
+
+# ---- formats ----
+TRACECONTEXT = {"traceparent": "00-{t}-{s}-{f}"}
+B3 = {"b3": "{t}-{s}-1"}
+B3MULTI = {"x-b3-traceid": "{t}", "x-b3-spanid": "{s}", "x-b3-sampled": "1"}
+JAEGER = {"uber-trace-id": "{t}:{s}:0:1"}
+INBOUND = {
+    "traceparent": [PARENT],
+    "b3": [("b3", f"{T}-{S}-1")],
+    "b3 upper case name": [("B3", f"{T}-{S}-1-{S2}")],
+    "b3multi": [("X-B3-TraceId", T), ("X-B3-SpanId", S), ("X-B3-Sampled", "1")],
+    "jaeger": [("uber-trace-id", f"{T}:{S}:0:1")],
+    "jaeger escaped": [("Uber-Trace-Id", f"{T}%3A{S}%3A0%3A1")],
+    "none": [],
+}
+FORMATS = {     # OTEL_PROPAGATORS: (what it reads, what it writes)
+    "tracecontext": (["traceparent"], TRACECONTEXT),
+    "b3": (["b3", "b3 upper case name", "b3multi"], B3),
+    "b3multi": (["b3multi", "b3"], B3MULTI),
+    "jaeger": (["jaeger", "jaeger escaped"], JAEGER),
+    "TraceContext, b3 ,jaeger": (["traceparent", "b3", "jaeger"], {**TRACECONTEXT, **B3, **JAEGER}),
+    "b3,b3multi,jaeger,tracecontext,baggage": (["traceparent", "b3", "b3multi", "jaeger"],
+                                               {**TRACECONTEXT, **B3, **B3MULTI, **JAEGER}),
+    "none": ([], {}),
+    "baggage": ([], {}),
+    "none,tracecontext": ([], {}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("propagators", FORMATS)
+def test_formats_in_and_out(run, upstream, propagators, kind):
+    if "none," in propagators:
+        pytest.skip("no specification says what none means beside others")
+    port = KINDS[kind](run, upstream, OTEL_PROPAGATORS=propagators)
+    reads, writes = FORMATS[propagators]
+    for n, (name, lines) in enumerate(INBOUND.items()):
+        if kind == "proxy" and lines and name not in reads:
+            continue        # nginx passes on what it does not know, like everything
+        assert fetch(port, f"/r/{n}", headers=lines).status == 200
+        s = run.spans.one(service="service", kind=SERVER, path=f"/r/{n}")
+        out = f"/r/{n}" if kind == "proxy" else f"/out/{n}"
+        c = run.spans.one(service="service", kind=CLIENT, path=out)
+        assert (s.parent_id, s.trace_id == T) == ((S, True) if name in reads else ("", False)), name
+        sent = went_out(upstream.received[-1])
+        want = {h: v.format(t=c.trace_id, s=c.span_id, f=f"{c.flags & 3:02x}") for h, v in writes.items()}
+        if kind == "proxy" and "traceparent" not in writes:
+            # Other headers than traceparent are no carrier of our ids inside a proxy.
+            assert set(sent) - {h.lower() for h, _ in lines} == set(want) or lines, name
+            continue
+        assert sent == want, name
+        assert (c.trace_id, c.parent_id) == (s.trace_id, s.span_id)
+
+
+def test_baggage_and_tracestate_pass(run, upstream):
+    port = service(run, upstream)
+    fetch(port, "/r/1", headers=[PARENT, ("tracestate", "a=1,b=2"), ("Tracestate", "c=3"),
+                                 ("baggage", "k=v;p=1, x=%20y"), ("Baggage", "z=3")])
+    sent = went_out(upstream.received[-1])
+    assert sent["tracestate"].replace(" ", "") == "a=1,b=2,c=3"
+    assert sent["baggage"].replace(" ", "") == "k=v;p=1,x=%20y,z=3"
+    s, c = pair(run)
+    assert s.trace_state.replace(" ", "") == c.trace_state.replace(" ", "") == "a=1,b=2,c=3"
+
+
+@pytest.mark.parametrize("propagators, inbound, outbound", [
+    ("tracecontext", [PARENT, ("baggage", "k=v")], {"traceparent"}),
+    ("baggage", [PARENT, ("baggage", "k=v")], {"baggage"}),
+    ("b3,baggage", [("b3", f"{T}-{S}-1"), ("baggage", "k=v")], {"b3", "baggage"}),
+    ("tracecontext,baggage", [("baggage", "k=v")], {"traceparent", "baggage"}),
+    ("tracecontext,baggage", [("tracestate", "a=1")], {"traceparent"}),
+    ("tracecontext,baggage", [("traceparent", "nonsense"), ("tracestate", "a=1")], {"traceparent"}),
+    ("b3", [("b3", f"{T}-{S}-1"), ("tracestate", "a=1")], {"b3"}),
+])
+def test_only_what_is_configured_passes(run, upstream, propagators, inbound, outbound):
+    port = service(run, upstream, OTEL_PROPAGATORS=propagators)
+    fetch(port, "/r/1", headers=inbound)
+    assert set(went_out(upstream.received[-1])) == outbound
+
+
+@pytest.mark.parametrize("propagators, winner", [("tracecontext,b3", T2), ("b3,tracecontext", T),
+                                                 ("jaeger,b3", T2), ("b3,jaeger", T)])
+def test_the_last_propagator_that_finds_something_wins(run, upstream, propagators, winner):
+    port = service(run, upstream, OTEL_PROPAGATORS=propagators)
+    fetch(port, "/r/1", headers=[PARENT, ("b3", f"{T2}-{S2}-1"), ("uber-trace-id", f"{T}:{S}:0:1")])
+    assert run.spans.one(kind=SERVER).trace_id == winner
+
+
+B3_STATES = {   # inbound: (sampled, outbound b3 ends with, outbound multi headers)
+    f"{T}-{S}-1": (True, "-1", {"x-b3-sampled": "1"}),
+    f"{T}-{S}-0": (False, "-0", {"x-b3-sampled": "0"}),
+    f"{T}-{S}-d": (True, "-d", {"x-b3-flags": "1"}),
+    f"{T}-{S}": (True, "-1", {"x-b3-sampled": "1"}),
+    f"{T[16:]}-{S}-1": (True, "-1", {"x-b3-sampled": "1"}),
+    "0": (False, "-0", {"x-b3-sampled": "0"}),
+    "1": (True, "-1", {"x-b3-sampled": "1"}),
+    "d": (True, "-d", {"x-b3-flags": "1"}),
+}
+
+
+def test_states_of_b3(run, upstream):
+    port = service(run, upstream, OTEL_PROPAGATORS="b3,b3multi")
+    for n, (value, (sampled, tail, multi)) in enumerate(B3_STATES.items()):
+        fetch(port, f"/r/{n}", headers=[("b3", value)])
+        sent = went_out(upstream.received[-1])
+        trace, span = re.fullmatch("([0-9a-f]{32})-([0-9a-f]{16})" + tail, sent.pop("b3")).groups()
+        assert sent == {"x-b3-traceid": trace, "x-b3-spanid": span, **multi}, value
+        if "-" in value:
+            assert trace == value.split("-")[0].rjust(32, "0")
+            assert span != S
+        if sampled:
+            assert run.spans.one(kind=CLIENT, path=f"/out/{n}").span_id == span
+    fetch(port, "/r/99")
+    run.spans.wait(1, path="/out/99")
+    recorded = {s.path for s in run.spans.select(kind=SERVER)}
+    assert recorded == {f"/r/{n}" for n, (s, *_) in enumerate(B3_STATES.values()) if s} | {"/r/99"}
+
+
+# ---- sampling ----
+ALWAYS, NEVER, AS_TOLD = (True, True, True), (False, False, False), lambda root: (root, True, False)
+SAMPLERS = {    # sampler, argument: recorded for no parent, a sampled one, an unsampled one
+    ("always_on", None): ALWAYS,
+    ("always_off", None): NEVER,
+    ("ALWAYS_OFF", None): NEVER,
+    ("traceidratio", "1.0"): ALWAYS,
+    ("traceidratio", "0"): NEVER,
+    ("parentbased_always_on", None): AS_TOLD(True),
+    ("parentbased_always_off", None): AS_TOLD(False),
+    ("parentbased_traceidratio", "1"): AS_TOLD(True),
+    ("parentbased_traceidratio", "0.0"): AS_TOLD(False),
+    ("traceidratio", "nonsense"): ALWAYS,
+    ("nonsense", None): AS_TOLD(True),
+    (None, None): AS_TOLD(True),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda s: f"{s[0]} {s[1]}")
+def test_samplers(run, upstream, sampler, kind):
+    """Context travels on, with fresh span ids, whether or not anything is recorded."""
+    port = KINDS[kind](run, upstream, OTEL_TRACES_SAMPLER=sampler[0], OTEL_TRACES_SAMPLER_ARG=sampler[1])
+    seen = set()
+    expected = 0
+    for n, (recorded, inbound) in enumerate(zip(SAMPLERS[sampler], ([], [PARENT], [UNSAMPLED]))):
+        for again in range(2):
+            fetch(port, f"/r/{n}", headers=inbound)
+            trace, span, flags = upstream.received[-1].context()
+            assert flags & 1 == recorded, (n, inbound)
+            assert (trace == T) == bool(inbound)
+            assert span not in seen and span != S
+            seen.add(span)
+            expected += 2 * recorded
+    spans = run.spans.wait(expected) if expected else run.spans.select()
+    assert len(spans) == expected
+    assert {s.span_id for s in spans if s.kind == CLIENT} <= seen
+    for c in run.spans.select(kind=CLIENT):
+        s = run.spans.parent(c)
+        assert s.kind == SERVER and s.trace_id == c.trace_id
+
+
+RATIOS = {  # by the last 63 bits of the trace id
+    "00000000000000000000000000000001": True,
+    "ffffffffffffffff7fffffffffffffff": True,
+    "00000000000000008000000000000000": False,
+    "0000000000000000ffffffffffffffff": False,
+}
+
+
+def test_a_ratio_decides_by_the_trace_id(run, upstream):
+    port = service(run, upstream, OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.5")
+    for n, (trace, recorded) in enumerate(RATIOS.items()):
+        fetch(port, f"/r/{n}", headers=[("traceparent", f"00-{trace}-{S}-01")])
+        got, _, flags = upstream.received[-1].context()
+        assert (got, flags & 1) == (trace, recorded)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sampler", ["traceidratio", "parentbased_traceidratio"])
+def test_a_request_is_recorded_as_a_whole_or_not_at_all(run, upstream, kind, sampler):
+    port = KINDS[kind](run, upstream, OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG="0.5")
+    n = 200
+    drive(port, n, in_flight=1 if kind == "service" else 20, keepalive=False)
+    recorded = {r.context()[1] for r in upstream.received if r.context()[2] & 1}
+    assert n / 5 < len(recorded) < n * 4 / 5
+    clients = run.spans.wait(len(recorded), kind=CLIENT)
+    assert {c.span_id for c in clients} == recorded
+    assert len(run.spans.select(kind=SERVER)) == len(recorded)
+    for c in clients:
+        assert run.spans.parent(c).trace_id == c.trace_id, c
+
+
+def test_the_random_flag_is_kept(run, upstream):
+    port = service(run, upstream)
+    for n, flags in enumerate(("00", "01", "02", "03")):
+        fetch(port, f"/r/{n}", headers=[("traceparent", f"00-{T}-{S}-{flags}")])
+        assert upstream.received[-1].context()[2] == int(flags, 16)
+
+
+# ---- trust ----
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_edge_that_trusts_nobody(run, upstream, kind):
+    port = KINDS[kind](run, upstream, TAGALONG_TRUST_INBOUND="false")
+    for inbound in (PARENT, UNSAMPLED):
+        fetch(port, f"/r/{inbound[1][-1]}", headers=[inbound, ("tracestate", "a=1")])
+        trace, span, flags = upstream.received[-1].context()
+        s = run.spans.one(kind=SERVER, path=f"/r/{inbound[1][-1]}")
+        assert trace == s.trace_id != T and s.parent_id == "" and flags & 1
+        assert [(x["traceId"], x["spanId"]) for x in s.links] == [(T, S)]
+        assert s.trace_state == ""
+        assert s.flags & 0x300 == 0x100
+    fetch(port, "/r/99")
+    assert run.spans.one(kind=SERVER, path="/r/99").links == []
+
+
+# ---- what is left out ----
+@pytest.mark.parametrize("kind", KINDS)
+def test_excluded_paths_have_no_span_but_context_passes(run, upstream, kind):
+    port = KINDS[kind](run, upstream, TAGALONG_EXCLUDE_PATHS="/healthz,/r/1*")
+    fetch(port, "/r/12?x=1", headers=[PARENT, ("tracestate", "a=1"), ("baggage", "k=v")])
+    r = upstream.received[-1]
+    trace, span, flags = r.context()
+    assert trace == T and flags == 1
+    assert (r.header("tracestate"), r.header("baggage")) == ("a=1", "k=v")
+    fetch(port, "/healthz")
+    fetch(port, "/r/2", headers=[PARENT])
+    run.spans.one(kind=SERVER, path="/r/2")
+    assert len(run.spans.select(kind=SERVER)) == 1
+    for c in run.spans.select(kind=CLIENT, trace=T, where=lambda c: c.path.endswith("/12")):
+        assert (c.parent_id, c.span_id) == (S, span)
+        assert c.flags & 0x300 == 0x300, "the parent is in another process"
+
+
+def test_unsampled_context_passes_an_excluded_path(run, upstream):
+    port = service(run, upstream, TAGALONG_EXCLUDE_PATHS="/r/*")
+    fetch(port, "/r/1", headers=[UNSAMPLED])
+    trace, span, flags = upstream.received[-1].context()
+    assert (trace, flags) == (T, 0)
+    fetch(port, "/none")
+    run.spans.one(kind=SERVER)
+    assert run.spans.select(kind=CLIENT) == []
+
+
+def curl(run, upstream, host, **env):
+    run.call(["curl", "-sS", "-o", "/dev/null", "-H", f"Host: {host}",
+              f"http://127.0.0.1:{upstream.port}/{host}"], "client", env=env)
+    return upstream.received[-1]
+
+
+def test_headers_go_only_where_they_may(run, upstream):
+    allow = {"TAGALONG_PROPAGATE_TO": "*.internal,localhost,10.*"}
+    for host, goes in (("a.internal", True), ("A.Internal:81", True), ("internal", False),
+                       ("localhost:8080", True), ("10.1.2.3", True), ("110.1.2.3", False),
+                       ("example.com", False), ("a.internal.example.com", False)):
+        assert bool(went_out(curl(run, upstream, host, **allow))) == goes, host
+        assert run.spans.one(kind=CLIENT, path=f"/{host}")["tagalong.link"] == "none"
+    for host in ("169.254.169.254", "[fd00:ec2::254]", "metadata.google.internal"):
+        assert not went_out(curl(run, upstream, host)), host
+
+
+def test_a_proxy_sends_nothing_where_it_may_not(run, upstream):
+    port = proxy(run, upstream, TAGALONG_PROPAGATE_TO="*.internal")
+    for host, goes in (("a.internal", True), ("example.com", False)):
+        fetch(port, "/r/1", headers=[("Host", host)], host=host) if False else \
+            run.call(["curl", "-sS", "-H", f"Host: {host}", f"http://127.0.0.1:{port}/r/1"], traced=False)
+        assert bool(went_out(upstream.received[-1])) == goes, host
+
+
+# ---- disabled ----
+@pytest.mark.parametrize("kind", KINDS)
+def test_disabled_records_nothing_and_passes_context_on(run, upstream, kind):
+    port = KINDS[kind](run, upstream, OTEL_SDK_DISABLED="true")
+    fetch(port, "/r/1", headers=[PARENT, ("tracestate", "a=1"), ("baggage", "k=v")])
+    assert went_out(upstream.received[-1]) == {"traceparent": PARENT[1], "tracestate": "a=1", "baggage": "k=v"}
+    fetch(port, "/r/2")
+    assert went_out(upstream.received[-1]) == {}
+    run.close()
+    assert run.spans.select() == []
+
+
+# ---- the environment ----
+def test_a_command_is_part_of_the_span_in_its_environment(run, upstream):
+    env = {"TRACEPARENT": PARENT[1], "TRACESTATE": "a=1", "BAGGAGE": "k=v"}
+    run.call(["sh", "-c", f"curl -sS http://127.0.0.1:{upstream.port}/x"], "step", env=env)
+    c = run.spans.one(service="step")
+    assert (c.trace_id, c.parent_id, c.link) == (T, S, "process")
+    assert c.flags & 0x300 == 0x300 and c.trace_state == "a=1"
+    assert went_out(upstream.received[-1]) == {"traceparent": f"00-{T}-{c.span_id}-01", "tracestate": "a=1",
+                                               "baggage": "k=v"}
+
+
+def test_an_unsampled_command(run, upstream):
+    run.call(["curl", "-sS", f"http://127.0.0.1:{upstream.port}/x"], "step", env={"TRACEPARENT": UNSAMPLED[1]})
+    trace, span, flags = upstream.received[-1].context()
+    assert (trace, flags) == (T, 0) and span != S
+    assert run.spans.select() == []
+
+
+def test_nonsense_in_the_environment(run, upstream):
+    for value in ("", "nonsense", f"00-{T}-{S}", f"ff-{T}-{S}-01"):
+        run.call(["curl", "-sS", f"http://127.0.0.1:{upstream.port}/x"], "step",
+                 env={"TRACEPARENT": value, "TRACESTATE": "a=1"})
+        assert set(went_out(upstream.received[-1])) == {"traceparent"}
+        assert upstream.received[-1].context()[0] != T
+    assert all(s.link == "none" and not s.parent_id for s in run.spans.wait(4))
+
+
+@pytest.mark.parametrize("change, link", [("pass", "process"), ("socket.create_server(('127.0.0.1', 0))", "none"),
+                                          ("os.setsid()", "none")])
+def test_a_daemon_is_not_part_of_what_started_it(run, upstream, change, link):
+    script = f"import os, socket, urllib.request, sys; x = {change if change != 'pass' else 0}; " \
+             "urllib.request.urlopen(sys.argv[1]).read()"
+    # As a child: the leader of a session cannot begin another one.
+    run.call(["sh", "-c", '"$@"; true', "sh", paths.PYTHON, "-c", script,
+              f"http://127.0.0.1:{upstream.port}/x"], "step", env={"TRACEPARENT": PARENT[1]})
+    c = run.spans.one(service="step")
+    assert c.link == link
+    assert (c.trace_id == T) == (link == "process")
+
+
+# ---- names and attributes ----
+def test_routes(run, upstream):
+    port = service(run, upstream, TAGALONG_ROUTES="/users/{id},/r/{number},/static/*")
+    wanted = {"/users/abc": "/users/{id}", "/users/7?x=1": "/users/{id}", "/r/12": "/r/{number}",
+              "/static/a/b.css": "/static/*", "/users/7/more": None, "/other/12": None, "/": None}
+    for path, route in wanted.items():
+        fetch(port, path)
+        s = run.spans.one(kind=SERVER, where=lambda s: s["url.path"] == path.split("?")[0]
+                          and s.get("url.query") == (path.split("?") + [None])[1])
+        assert s.get("http.route") == route
+        assert s.name == f"GET {route}" if route else s.name.startswith("GET /")
+    assert run.spans.one(kind=SERVER, path="/other/12").name == "GET /other/{id}"
+
+
+def test_names_without_routes(run, upstream):
+    port = service(run, upstream)
+    for path, name in (("/r/12", "GET /r/{id}"), ("/a/b", "GET /a/b"),
+                       ("/u/7f9c2ba4-e88f-4a27-9a0b-6bb1f0c6d1a3/x", "GET /u/{id}/x"), ("/", "GET /")):
+        fetch(port, path)
+        s = run.spans.one(kind=SERVER, path=path)
+        assert s.name == name and "http.route" not in s.attributes
+    assert run.spans.one(kind=CLIENT).name == "GET /out/{id}"
+
+
+def test_bare_methods_as_names(run, upstream):
+    port = service(run, upstream, TAGALONG_ROUTE_MODE="off", TAGALONG_ROUTES="/users/{id}")
+    for path, name in (("/r/12", "GET"), ("/users/1", "GET /users/{id}"), ("/plain", "GET")):
+        fetch(port, path)
+        assert run.spans.one(kind=SERVER, path=path).name == name
+    assert run.spans.one(kind=CLIENT).name == "GET"
+
+
+@pytest.mark.parametrize("known, method, attribute, original", [
+    (None, "GET", "GET", None), (None, "PATCH", "PATCH", None), (None, "QUERY", "QUERY", None),
+    (None, "PURGE", "_OTHER", "PURGE"), (None, "get", "_OTHER", "get"),
+    ("GET,PURGE", "PURGE", "PURGE", None), ("GET,PURGE", "POST", "_OTHER", "POST"),
+])
+def test_known_methods(run, known, method, attribute, original):
+    port = servers.nginx(run, "return 200;", name="service",
+                         env={"OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS": known})
+    fetch(port, "/x", method)
+    s = run.spans.one(kind=SERVER)
+    assert (s["http.request.method"], s.get("http.request.method_original")) == (attribute, original)
+    assert s.name == ("HTTP" if original else attribute) + " /x"
+
+
+def test_captured_headers(run, upstream):
+    prefix = "OTEL_INSTRUMENTATION_HTTP_"
+    upstream.answer = lambda r: (200, b"{}")
+    env = {prefix + "SERVER_CAPTURE_REQUEST_HEADERS": "X-One, x-two,cookie",
+           prefix + "SERVER_CAPTURE_RESPONSE_HEADERS": "content-type,Server",
+           prefix + "CLIENT_CAPTURE_REQUEST_HEADERS": "USER-AGENT,traceparent",
+           prefix + "CLIENT_CAPTURE_RESPONSE_HEADERS": "content-length,x-none"}
+    port = service(run, upstream, **env)
+    fetch(port, "/r/1", headers=[("x-one", "1"), ("X-TWO", "a, b"), ("X-Two", "c"), ("X-Three", "no"),
+                                 ("Cookie", "s=1")])
+    s, c = pair(run)
+
+    def captured(span):
+        return {k: v for k, v in span.attributes.items() if ".header." in k}
+    two = captured(s).pop("http.request.header.x-two")
+    assert two in (["a, b", "c"], ["a, b, c"])
+    assert captured(s) == {"http.request.header.x-one": ["1"], "http.request.header.cookie": ["s=1"],
+                           "http.request.header.x-two": two,
+                           "http.response.header.content-type": ["text/plain"],
+                           "http.response.header.server": ["gunicorn"]}
+    assert captured(c) == {"http.request.header.user-agent": ["Python-urllib/3.11"],
+                           "http.response.header.content-length": ["2"]}
+
+
+OLD = {"http.method", "http.target", "http.url", "http.scheme", "http.status_code", "http.host", "http.flavor",
+       "http.user_agent", "net.peer.name", "net.peer.port"}
+
+
+@pytest.mark.parametrize("opt_in", [None, "http", "http/dup", "http,http/dup", "rpc/dup"])
+def test_old_names(run, upstream, opt_in):
+    port = service(run, upstream, OTEL_SEMCONV_STABILITY_OPT_IN=opt_in)
+    fetch(port, "/r/1?a=b", headers=[("User-Agent", "me/1")])
+    s, c = pair(run)
+    assert s["http.request.method"] == c["http.request.method"] == "GET"
+    old = {k: v for k, v in s.attributes.items() if k in OLD}
+    if opt_in and "http/dup" in opt_in:
+        assert old == {"http.method": "GET", "http.target": "/r/1?a=b", "http.scheme": "http", "http.host": "test",
+                       "http.status_code": 200, "http.flavor": "1.1", "http.user_agent": "me/1"}
+        assert c["http.url"] == c["url.full"] and c["http.status_code"] == 200
+        assert (c["net.peer.name"], c["net.peer.port"]) == ("127.0.0.1", upstream.port)
+    else:
+        assert old == {} and not OLD & c.attributes.keys()
+
+
+SECRETS = "X-Amz-Signature=s1&a=1&sig=s2&X-Goog-Signature=s3&X-Amz-Credential=s4&X-Amz-Security-Token=s5&SIG=kept"
+REDACTED = "X-Amz-Signature=REDACTED&a=1&sig=REDACTED&X-Goog-Signature=REDACTED&" \
+           "X-Amz-Credential=REDACTED&X-Amz-Security-Token=REDACTED&SIG=kept"
+
+
+def test_secrets_are_redacted(run, upstream):
+    env = {"OTEL_SEMCONV_STABILITY_OPT_IN": "http/dup"}
+    run.call(["curl", "-sS", f"http://127.0.0.1:{upstream.port}/x?{SECRETS}"], "client", env=env)
+    assert upstream.received[-1].target == f"/x?{SECRETS}"
+    c = run.spans.one(service="client")
+    assert c["url.full"] == c["http.url"] == f"http://127.0.0.1:{upstream.port}/x?{REDACTED}"
+    # Through a proxy curl writes an absolute target.
+    run.call([paths.PYTHON, "-c", """
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"GET http://user:secret@example.com:81/y?sig=1 HTTP/1.1\\r\\nHost: example.com:81\\r\\n\\r\\n")
+s.recv(1000)
+""", upstream.port], "client", env=env)
+    c = run.spans.one(service="client", path="/y")
+    assert c["url.full"] == c["http.url"] == "http://REDACTED:REDACTED@example.com:81/y?sig=REDACTED"
+    port = servers.nginx(run, "return 200;", name="service", env=env)
+    fetch(port, f"/z?{SECRETS}")
+    fetch(port, "http://user:secret@test/w?sig=1")
+    s = run.spans.one(service="service", path="/z")
+    assert s["url.query"] == REDACTED and s["http.target"] == f"/z?{REDACTED}"
+    s = run.spans.one(service="service", path="/w")
+    assert s["url.query"] == "sig=REDACTED" and "secret" not in str(s.attributes)
+
+
+# ---- stack traces ----
+FRAME = re.compile(r"\S.*\+0x[0-9a-f]+ \([^()]+\)")
+
+
+def frames(span):
+    lines = span["code.stacktrace"].split("\n")
+    assert 1 <= len(lines) <= 32
+    for line in lines:
+        assert FRAME.fullmatch(line), line
+        assert "tagalong" not in line, line
+    return lines
+
+
+def test_stack_traces_of_everything(run, upstream):
+    port = service(run, upstream, TAGALONG_STACKTRACE="slow:0")
+    fetch(port, "/r/1")
+    for span in pair(run):
+        assert any("python3" in f for f in frames(span)), span["code.stacktrace"]
+
+
+def test_stack_traces_of_errors_only(run):
+    up = run.add(OddUpstream())
+    for path in ("ok/1", "status/500", "close-before"):
+        run.call(["curl", "-sS", f"http://127.0.0.1:{up.port}/{path}"], "client", check=False,
+                 env={"TAGALONG_STACKTRACE": "error"})
+    assert "code.stacktrace" not in run.spans.one(path="/ok/1").attributes
+    for path in ("status/500", "close-before"):
+        s = run.spans.one(path=f"/{path}")
+        assert s.status == ERROR
+        assert any("libcurl" in f for f in frames(s))
+
+
+@pytest.mark.parametrize("value", ["off", None, "slow:60000", "nonsense"])
+def test_no_stack_traces(run, upstream, value):
+    run.call(["curl", "-sS", f"http://127.0.0.1:{upstream.port}/x"], "client", env={"TAGALONG_STACKTRACE": value})
+    s = run.spans.one()
+    assert s.status == UNSET and "code.stacktrace" not in s.attributes
+    assert bool(run.warnings()) == (value == "nonsense")
+    assert TRACEPARENT.fullmatch(upstream.received[-1].header("traceparent"))
