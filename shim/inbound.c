@@ -15,10 +15,17 @@
 #include "shim/link.h"
 #include "shim/process_state.h"
 
+/* What is put in the program may pass on to any host. */
+static bool every_host_may_have_it(void)
+{
+	return config.propagate_to[0] == '*' && !config.propagate_to[1];
+}
+
 bool inbound_inserts(void)
 {
-	return config.inbound_header == INBOUND_ON ||
-	       (config.inbound_header == INBOUND_AUTO && process_flag(forwards));
+	return (config.inbound_header == INBOUND_ON ||
+		(config.inbound_header == INBOUND_AUTO && process_flag(forwards))) &&
+	       every_host_may_have_it();
 }
 
 static bool overwrite(struct exchange *e, const struct http1_head *head, struct bytes whole,
@@ -71,11 +78,11 @@ size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct
 	size_t added = 0;
 	bool done;
 
-	if (!e->sampled || config.inbound_header == INBOUND_OFF ||
+	if (e->excluded || config.inbound_header == INBOUND_OFF ||
 	    !(config.propagators & 1u << PROPAGATOR_TRACECONTEXT))
 		return 0;
 	if (head->count[HTTP1_TRACEPARENT]) {
-		done = e->traceparent && overwrite(e, head, whole, place);
+		done = e->sampled && e->traceparent && overwrite(e, head, whole, place);
 	} else if (inbound_inserts()) {
 		added = insert(e, head, place);
 		done = added != 0;

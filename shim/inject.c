@@ -63,6 +63,24 @@ static void image_drop(struct alteration *a)
 	a->before = a->added = 0;
 }
 
+/* Our lines behind what the image holds of the head: those formats that it does not carry already.
+ * False: none, or they would push it across a limit. */
+static bool add_lines(struct alteration *a, const struct span_context *own,
+		      const struct http1_head *head)
+{
+	struct exchange *e = a->exchange;
+	struct text lines = { .p = a->image + a->before, .size = a->image_size - a->before };
+
+	a->added = propagate_format(&lines, own, e->tracestate, e->baggage, e->debug,
+				    head->bare_lf ? BYTES("\n") : BYTES("\r\n"), head);
+	if (a->added && limits_allow(head, text_bytes(&lines)))
+		return true;
+	if (a->added)
+		count(inject_skipped_limit);
+	a->added = 0;
+	return false;
+}
+
 /* Rule "header": the program passes our server span's id on. */
 static void rewrite(struct conn *c, const struct shim_write *w, const struct http1_head *head,
 		    struct bytes whole)
@@ -86,18 +104,17 @@ static void rewrite(struct conn *c, const struct shim_write *w, const struct htt
 		memcpy(a->image + at - carried, text, TRACEPARENT_LEN);
 	else /* a later version with more behind: ids only */
 		memcpy(a->image + at - carried + 3, text + 3, 49);
+	add_lines(a, &own, head);
 }
 
 static void insert(struct conn *c, const struct shim_write *w, const struct http1_head *head,
 		   struct bytes whole)
 {
 	struct alteration *a = &c->alter;
-	struct exchange *e = a->exchange;
 	size_t carried = c->out.carried;
 	struct span_context own;
-	struct text lines;
 
-	shared_context_get(&own, &e->context);
+	shared_context_get(&own, &a->exchange->context);
 	if (!trace_id_valid(own.trace_id))
 		return;
 	if (head->blank < carried) {
@@ -106,15 +123,8 @@ static void insert(struct conn *c, const struct shim_write *w, const struct http
 	}
 	if (!image_begin(c, w, whole.p + carried, head->blank - carried))
 		return;
-	lines = (struct text){ .p = a->image + a->before, .size = a->image_size - a->before };
-	a->added = propagate_format(&lines, &own, e->tracestate, e->baggage, e->debug,
-				    head->bare_lf ? BYTES("\n") : BYTES("\r\n"), head);
-	if (!a->added) {
+	if (!add_lines(a, &own, head))
 		image_drop(a);
-	} else if (!limits_allow(head, text_bytes(&lines))) {
-		count(inject_skipped_limit);
-		image_drop(a);
-	}
 }
 
 /* A whole head is about to leave: its exchange, its link, its header. */

@@ -58,6 +58,9 @@ static void from_view(struct link *link, enum link_rule rule, const struct excha
 	link->rule = rule;
 	link->parent = view->context;
 	link->has_parent = trace_id_valid(view->context.trace_id);
+	/* Without a span of ours between, the caller is the parent. */
+	link->parent_remote =
+		view->has_received && memcmp(view->context.span_id, view->received.span_id, 8) == 0;
 	link->exchange = view->index;
 	link->generation = view->generation;
 }

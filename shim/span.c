@@ -125,6 +125,22 @@ static char *url_block(const struct view *v, struct text *t)
 
 /* ---- server ---- */
 
+/* http.target: the path and what url.query says. */
+static void put_old_target(struct view *v, struct bytes query)
+{
+	char room[URL_ROOM];
+	struct text target = TEXT_ON(room);
+	char *block = url_block(v, &target);
+
+	text_put(&target, v->e->url.path);
+	if (query.n) {
+		text_put_char(&target, '?');
+		text_put(&target, query);
+	}
+	put(v, ATTRIBUTE_OLD_HTTP_TARGET, text_bytes(&target));
+	block_put(block);
+}
+
 static void put_server(struct view *v)
 {
 	struct exchange *e = v->e;
@@ -153,7 +169,7 @@ static void put_server(struct view *v)
 	put_if(v, ATTRIBUTE_CLIENT_ADDRESS,
 	       e->forwarded_client.n ? e->forwarded_client : bytes_of(v->c->peer));
 	if (config.semconv & SEMCONV_HTTP_DUP) {
-		put(v, ATTRIBUTE_OLD_HTTP_TARGET, e->target);
+		put_old_target(v, text_bytes(&query));
 		put(v, ATTRIBUTE_OLD_HTTP_SCHEME, scheme);
 		put_if(v, ATTRIBUTE_OLD_HTTP_HOST, e->host);
 	}

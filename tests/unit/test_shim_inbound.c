@@ -339,6 +339,30 @@ Test(inbound, leaves_the_callers_header_alone_when_not_sampled, .fini = spans_st
 	cr_assert_eq(spans_read(), 0);
 }
 
+/* Else the requests it causes would be new traces, and sampled by themselves. */
+Test(inbound, says_in_the_header_it_adds_that_a_request_is_not_sampled, .fini = spans_stop)
+{
+	const char *seen;
+
+	spans_start_with("TAGALONG_INBOUND_HEADER=on", "OTEL_TRACES_SAMPLER=always_off");
+	seen = traceparent_in(read_whole(REQUEST, 4000));
+	cr_assert_eq(strlen(seen), 55);
+	cr_assert_str_eq(seen + 52, "-02");
+}
+
+Test(inbound, adds_no_header_to_an_excluded_request, .fini = spans_stop)
+{
+	spans_start_with("TAGALONG_INBOUND_HEADER=on", "TAGALONG_EXCLUDE_PATHS=/x");
+	cr_assert_str_eq(read_whole(REQUEST, 4000), REQUEST);
+}
+
+/* The program may pass it on to any host. */
+Test(inbound, adds_no_header_where_not_every_host_may_have_it, .fini = spans_stop)
+{
+	spans_start_with("TAGALONG_INBOUND_HEADER=on", "TAGALONG_PROPAGATE_TO=*.example");
+	cr_assert_str_eq(read_whole(REQUEST, 4000), REQUEST);
+}
+
 Test(inbound, leaves_all_alone_when_off, .fini = spans_stop)
 {
 	spans_start_with("TAGALONG_INBOUND_HEADER=off");

@@ -136,6 +136,36 @@ Test(link, leaves_the_b3_header_of_a_program_that_traces_itself, .fini = spans_s
 	cr_assert_str_eq(program_writes(fd, head), head);
 }
 
+/* The next server may read one of the others only. */
+Test(link, adds_the_other_formats_to_a_header_that_is_passed_on, .fini = spans_stop)
+{
+	char value[56], b3[64];
+	int peer, fd;
+
+	spans_start_with("OTEL_PROPAGATORS=tracecontext,b3,b3multi");
+	serve_with(WITH_PARENT, false);
+	given(value);
+	fd = fixture_socket(&peer, false, true);
+	program_writes(fd, passing_on(value));
+	snprintf(b3, sizeof(b3), "\r\nb3: %.32s-%.16s-1\r\n", PARENT_TRACE,
+		 traceparent_in(program_wire.bytes) + 36);
+	cr_assert_not_null(strstr(program_wire.bytes, b3), "%s", program_wire.bytes);
+	cr_assert_not_null(strstr(program_wire.bytes, "\r\nx-b3-sampled: 1\r\n\r\n"));
+	cr_assert_null(strstr(program_wire.bytes, "\r\ntraceparent"));
+}
+
+Test(link, knows_that_the_parent_of_what_an_excluded_request_causes_is_remote, .fini = spans_stop)
+{
+	int fd;
+
+	spans_start_with("TAGALONG_EXCLUDE_PATHS=/x");
+	fd = serve_with(WITH_PARENT, true);
+	cr_assert(ask_with(REQUEST));
+	cr_assert_str_eq(outgoing.parent, PARENT_SPAN);
+	cr_assert_eq(json_integer_value(json_object_get(span_at(0), "flags")) & 0x300, 0x300);
+	answer(fd);
+}
+
 /* What came in could not be rewritten; the program passes it on. */
 Test(link, knows_what_exactly_one_open_exchange_received, .init = start_exact, .fini = spans_stop)
 {
