@@ -127,7 +127,7 @@ static void put_frame(struct text *out, unw_cursor_t *cursor, const void *self)
 
 static void put_stack(struct text *out)
 {
-	uint64_t until = clock_monotonic_ns() + TIME_MAX_NS;
+	uint64_t until = UINT64_MAX; /* counted from the first frame of the program's */
 	unw_context_t context;
 	unw_cursor_t cursor;
 	Dl_info self = { .dli_fbase = NULL };
@@ -139,6 +139,8 @@ static void put_stack(struct text *out)
 		if (host.step(&cursor) <= 0)
 			return;
 		put_frame(out, &cursor, self.dli_fbase);
+		if (out->n && until == UINT64_MAX)
+			until = clock_monotonic_ns() + TIME_MAX_NS;
 	}
 }
 

@@ -468,14 +468,10 @@ def upstreams_that_fail(s):
 
 @case()
 def a_reset_in_the_middle(s):
-    for where in ("p", "unbuffered"):
-        s.odd.released.clear()
-        t = s.talk().send(head(f"/{where}/reset-mid/8000"))
-        if where == "unbuffered":
-            t.until(letters(4000)[-40:])
-        s.wait_asked("/reset-mid/8000")
-        s.odd.release()
-        t.rest()
+    t = s.talk().send(head("/unbuffered/reset-mid/8000"))
+    t.until(letters(4000)[-40:])        # a reset throws away what was not read
+    s.odd.release()
+    t.rest()
 
 
 @case()
