@@ -53,7 +53,8 @@ int main(int argc, char **argv)
 		CHECK(write(q.server, "x", 1) == -1 && errno == EBADF);
 		/* The lowest numbers are free again. */
 		CHECK(dup(1) == 3 && close(3) == 0);
-		snprintf(text, sizeof(text), "%d %d %d %d\n", p.client, p.server, q.client, q.server);
+		snprintf(text, sizeof(text), "%d %d %d %d\n", p.client, p.server, q.client,
+			 q.server);
 		say(text);
 	}
 	return 0;

@@ -16,8 +16,8 @@ static unsigned any(unsigned below)
 
 static int target(void)
 {
-	static const int high[] = { 62, 63, 254, 255, 256, 510, 511, 968, 991, 992, 993,
-				    1000, 1021, 1022, 1023 };
+	static const int high[] = { 62,  63,  254, 255,  256,  510,  511, 968,
+				    991, 992, 993, 1000, 1021, 1022, 1023 };
 
 	return any(2) ? (int)(20 + any(20)) : high[any(sizeof(high) / sizeof(*high))];
 }

@@ -13,13 +13,14 @@
 #include <sys/prctl.h>
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define ALLOW(nr) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW(nr)                                        \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 static void install(const char *when)
 {
-	unsigned otherwise = is(when, "errno") ? SECCOMP_RET_ERRNO | EPERM :
-						 SECCOMP_RET_KILL_PROCESS;
+	unsigned otherwise =
+		is(when, "errno") ? SECCOMP_RET_ERRNO | EPERM : SECCOMP_RET_KILL_PROCESS;
 	struct sock_filter few[] = {
 		LOAD(nr),
 		ALLOW(SYS_read),
@@ -49,8 +50,8 @@ static void install(const char *when)
 		BPF_STMT(BPF_RET | BPF_K, otherwise),
 	};
 	bool wide = is(when, "connect") || is(when, "tsync");
-	struct sock_fprog program = { wide ? sizeof(more) / sizeof(*more) :
-					     sizeof(few) / sizeof(*few),
+	struct sock_fprog program = { wide ? sizeof(more) / sizeof(*more)
+					   : sizeof(few) / sizeof(*few),
 				      wide ? more : few };
 
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads begun and ended by the thousand, each with a request: storm_threads THREADS [detached]. */
+/* Threads begun and ended by the thousand, each with a request: storm_threads THREADS [detached].
+ */
 #include "storm.h"
 
 #define TOGETHER 8
