@@ -31,10 +31,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define UNUSED  __attribute__((unused))
-#define FAILED  99 /* the exit status of a victim that saw something wrong */
-#define HEAD    1024
-#define ANSWER  "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
+#define UNUSED __attribute__((unused))
+#define FAILED 99 /* the exit status of a victim that saw something wrong */
+#define HEAD   1024
+#define ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 
 /* Without stdio, which wants memory and locks: signal handlers and filtered processes say things
  * too. */
@@ -57,10 +57,10 @@ static void wrong(const char *file, int line, const char *what)
 	_exit(FAILED);
 }
 
-#define CHECK(what)                                         \
-	do {                                                \
-		if (!(what))                                \
-			wrong(__FILE__, __LINE__, #what);   \
+#define CHECK(what)                                       \
+	do {                                              \
+		if (!(what))                              \
+			wrong(__FILE__, __LINE__, #what); \
 	} while (0)
 
 static inline bool is(const char *a, const char *b)
