@@ -41,7 +41,6 @@
 	X(inject_skipped_memory)                                                                  \
 	X(spans_committed)             /* written to the ring */                                  \
 	X(spans_dropped_queue_full)    /* ring or queue full: never entered it */                 \
-	X(spans_dropped_too_large)     /* larger than a record may be */                          \
 	X(spans_dropped_shared)        /* a forked child holds the same connection */             \
 	X(spans_exported)              /* accepted by the receiver, or written to file/console */ \
 	X(spans_dropped_rejected)      /* the receiver's partial success */                       \

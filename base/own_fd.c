@@ -239,10 +239,3 @@ void own_fd_child(void)
 	own_fd_close(OWN_FD_EXPORT);
 	own_fd_close(OWN_FD_RESOLVE);
 }
-
-void own_fd_forget(void)
-{
-	for (int i = 0; i < OWN_FD_SLOTS; i++)
-		atomic_store_explicit(&slots[i], 0, memory_order_relaxed);
-	atomic_store_explicit(&in_use, 0, memory_order_release);
-}

@@ -45,7 +45,4 @@ int own_fd_private(void);
  * closed here, files stay. */
 void own_fd_child(void);
 
-/* Forgets all without closing: a vfork or CLONE_VM free child that must not touch the parent's. */
-void own_fd_forget(void);
-
 #endif

@@ -63,11 +63,6 @@ static inline ssize_t raw_writev(int fd, const struct iovec *iov, int count)
 	return raw_syscall3(SYS_writev, fd, (long)iov, count);
 }
 
-static inline ssize_t raw_pread(int fd, void *p, size_t n, off_t at)
-{
-	return raw_syscall6(SYS_pread64, fd, (long)p, (long)n, at, 0, 0);
-}
-
 /* The kernel takes the offset in two halves; on 64 bits the upper one is shifted out. */
 static inline ssize_t raw_preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags)
 {
@@ -133,16 +128,6 @@ static inline ssize_t raw_splice(int in, off64_t *in_at, int out, off64_t *out_a
 	return raw_syscall6(SYS_splice, in, (long)in_at, out, (long)out_at, (long)n, flags);
 }
 
-static inline ssize_t raw_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned flags)
-{
-	return raw_syscall6(SYS_vmsplice, fd, (long)iov, (long)count, flags, 0, 0);
-}
-
-static inline ssize_t raw_tee(int in, int out, size_t n, unsigned flags)
-{
-	return raw_syscall6(SYS_tee, in, out, (long)n, flags, 0, 0);
-}
-
 /* ---- sockets ---- */
 
 static inline int raw_socket(int domain, int type, int protocol)
@@ -170,11 +155,6 @@ static inline int raw_connect(int fd, const struct sockaddr *address, socklen_t 
 	return (int)raw_syscall3(SYS_connect, fd, (long)address, len);
 }
 
-static inline int raw_bind(int fd, const struct sockaddr *address, socklen_t len)
-{
-	return (int)raw_syscall3(SYS_bind, fd, (long)address, len);
-}
-
 static inline int raw_listen(int fd, int backlog)
 {
 	return (int)raw_syscall3(SYS_listen, fd, backlog, 0);
@@ -188,11 +168,6 @@ static inline int raw_getsockopt(int fd, int level, int name, void *value, sockl
 static inline int raw_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	return (int)raw_syscall6(SYS_setsockopt, fd, level, name, (long)value, len, 0);
-}
-
-static inline int raw_getsockname(int fd, struct sockaddr *address, socklen_t *len)
-{
-	return (int)raw_syscall3(SYS_getsockname, fd, (long)address, (long)len);
 }
 
 static inline int raw_getpeername(int fd, struct sockaddr *address, socklen_t *len)
@@ -263,11 +238,6 @@ static inline ssize_t raw_readlinkat(int dir, const char *path, char *p, size_t 
 }
 
 /* The length with its terminator. */
-static inline ssize_t raw_getcwd(char *p, size_t n)
-{
-	return raw_syscall3(SYS_getcwd, (long)p, (long)n, 0);
-}
-
 static inline int raw_memfd_create(const char *name, unsigned flags)
 {
 	return (int)raw_syscall3(SYS_memfd_create, (long)name, flags, 0);
@@ -371,11 +341,6 @@ static inline int raw_madvise(void *p, size_t n, int advice)
 	return (int)raw_syscall3(SYS_madvise, (long)p, (long)n, advice);
 }
 
-static inline int raw_mprotect(void *p, size_t n, int protection)
-{
-	return (int)raw_syscall3(SYS_mprotect, (long)p, (long)n, protection);
-}
-
 static inline void *raw_mremap(void *p, size_t from, size_t to, int flags)
 {
 	return (void *)raw_syscall6(SYS_mremap, (long)p, (long)from, (long)to, flags, 0, 0);
@@ -401,11 +366,6 @@ static inline int raw_gettid(void)
 static inline uint32_t raw_getuid(void)
 {
 	return (uint32_t)raw_syscall3(SYS_getuid, 0, 0, 0);
-}
-
-static inline uint32_t raw_geteuid(void)
-{
-	return (uint32_t)raw_syscall3(SYS_geteuid, 0, 0, 0);
 }
 
 static inline int raw_setsid(void)
@@ -439,11 +399,6 @@ static inline _Noreturn void raw_exit_group(int status)
 {
 	for (;;)
 		raw_syscall3(SYS_exit_group, status, 0, 0);
-}
-
-static inline int raw_kill(int pid, int signal)
-{
-	return (int)raw_syscall3(SYS_kill, pid, signal, 0);
 }
 
 static inline int raw_tgkill(int pid, int tid, int signal)

@@ -5,6 +5,7 @@
 #include "exporter/otlp.h"
 
 #include "base/arena.h"
+#include "base/guard.h"
 #include "base/raw.h"
 #include "exporter/span_message.h"
 
@@ -104,8 +105,8 @@ static uint8_t *put_request(struct encoding *e, uint8_t *to)
 	return put_schema_url(to);
 }
 
-int otlp_encode(struct arena *a, const struct resource *r, const struct record_head *const *records,
-		size_t n, struct bytes *out)
+static int encode(struct arena *a, const struct resource *r,
+		  const struct record_head *const *records, size_t n, struct bytes *out)
 {
 	struct encoding e = { .records = records, .count = n, .limits = span_limits_read() };
 	struct scratch for_resource;
@@ -125,4 +126,18 @@ int otlp_encode(struct arena *a, const struct resource *r, const struct record_h
 	put_request(&e, request);
 	*out = (struct bytes){ (const char *)request, size };
 	return 0;
+}
+
+/* protobuf-c asserts; at the program's end this is the program's own thread. */
+int otlp_encode(struct arena *a, const struct resource *r, const struct record_head *const *records,
+		size_t n, struct bytes *out)
+{
+	struct guard g;
+	int err;
+
+	if (guard_begin(&g))
+		return -EFAULT;
+	err = encode(a, r, records, n, out);
+	guard_end();
+	return err;
 }

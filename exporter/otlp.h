@@ -11,7 +11,8 @@
 struct arena;
 
 /* The request for n records (n > 0) that passed record_check(); *out lies in the arena. Limits on
- * attributes, links and value lengths are those of `config`. 0 or -ENOMEM (*out untouched). */
+ * attributes, links and value lengths are those of `config`. 0, -ENOMEM, or -EFAULT when protobuf-c
+ * found itself broken (*out untouched). */
 int otlp_encode(struct arena *a, const struct resource *r, const struct record_head *const *records,
 		size_t n, struct bytes *out);
 

@@ -26,14 +26,9 @@
 #define LEAST_LIMIT (1ull << 30)
 
 struct process_state process_state;
-static bool active;
+static bool active; /* false: passive (AT_SECURE, loaded twice, no memory) */
 static bool page_is_wiped;
 static _Atomic bool ended; /* flushed for the last time */
-
-bool shim_active(void)
-{
-	return active;
-}
 
 /* Proxies pass the headers they read on in the requests they write. */
 static bool is_known_proxy(void)

@@ -18,7 +18,6 @@
 
 /* ---- start and end ---- */
 void shim_start(char **envp); /* constructor: configuration, tables, exporter */
-bool shim_active(void);       /* false: passive (AT_SECURE, loaded twice, no memory, disabled) */
 
 void shim_before_exec(void); /* flushes; does nothing in a vfork child */
 void shim_at_exit(void);     /* destructor, _exit, _Exit, quick_exit: flush, statistics; once */

@@ -58,11 +58,6 @@ void shim_start(char **envp)
 	(void)envp;
 }
 
-bool shim_active(void)
-{
-	return true;
-}
-
 void shim_before_exec(void)
 {
 	say("before_exec");

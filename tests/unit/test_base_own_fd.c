@@ -211,16 +211,6 @@ Test(own_fd, keeps_files_and_drops_sockets_in_a_child)
 	own_fd_put(OWN_FD_EXPORT);
 }
 
-Test(own_fd, forgets_without_closing)
-{
-	int high = own_fd_adopt(OWN_FD_EXPORT, new_fd());
-
-	own_fd_forget();
-	cr_assert(is_open(high));
-	cr_assert(!own_fd_contains(high));
-	cr_assert_eq(own_fd_get(OWN_FD_EXPORT), -1);
-}
-
 Test(own_fd, disowns_a_number_that_became_somebody_elses)
 {
 	int high = own_fd_adopt(OWN_FD_EXPORT, new_fd());
