@@ -14,7 +14,7 @@
 
 #define STREAM_MAX 65536 /* bytes in one direction of a stream */
 
-#define must(c) ((c) ? (void)0 : must_failed(__LINE__, #c))
+#define must(c)    ((c) ? (void)0 : must_failed(__LINE__, #c))
 
 static inline void must_failed(int line, const char *what)
 {
