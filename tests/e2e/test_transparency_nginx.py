@@ -192,6 +192,9 @@ class Talk:
         self.c.close()
 
 
+OURS = re.compile(rb"(?im)^(traceparent|tracestate|baggage|b3|x-b3-\w+|uber-trace-id):[^\n]*\n")
+
+
 class Site:
     """One nginx, bare or traced, and what was seen of it."""
 
@@ -234,7 +237,7 @@ class Site:
         self.saw.append(("exit", status))
         for up in (self.odd, self.good, self.unix):
             wait_for(lambda: not up.open, 20, "the upstream's connections to end")
-        self.asked = {name: sorted((r.method, r.target, r.without_trace_headers(), len(r.body),
+        self.asked = {name: sorted((r.method, r.target, OURS.sub(b"", r.head), len(r.body),
                                     hashlib.sha1(r.body).hexdigest(), r.body_complete)
                                    for r in up.asked)
                       for name, up in (("odd", self.odd), ("good", self.good), ("unix", self.unix))}
