@@ -17,7 +17,7 @@ int exporter_init(char **envp);
 bool exporter_begin(struct ring_writer *w);
 void exporter_commit(struct ring_writer *w);
 
-/* Starts the worker, once per process. Only from connect, accept or read of a tracked connection:
+/* Starts the worker, once per process. Only from connect (not to unix sockets) or a read of HTTP:
  * this is the one place that calls pthread_create. Cheap when it runs already. */
 void exporter_start(void);
 

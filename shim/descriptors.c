@@ -47,7 +47,6 @@ void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t
 	if (!ready(fd))
 		return;
 	process_flag_set(listener);
-	exporter_start();
 	link_on_accept();
 	c = conn_track(fd, true,
 		       peer && len >= sizeof(peer->sa_family) && peer->sa_family == AF_UNIX);
@@ -76,9 +75,10 @@ void shim_on_setsid(void)
 
 void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int result, int error)
 {
-	(void)address;
-	(void)len;
 	if (result < 0 && error != EINPROGRESS && error != EINTR)
+		return;
+	/* Programs that only speak to the system's services (name lookups, logs) get no thread. */
+	if (!address || len < sizeof(address->sa_family) || address->sa_family == AF_UNIX)
 		return;
 	if (shim_tracked(fd) && !thread_state.vfork_child)
 		exporter_start();

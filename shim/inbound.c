@@ -215,6 +215,11 @@ static ssize_t received(struct conn *c, const struct shim_read *r, size_t n)
 	return total;
 }
 
+static bool speaks_http(const struct conn *c)
+{
+	return c->role == CONN_SERVER || c->role == CONN_CLIENT;
+}
+
 ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
 {
 	struct conn *c;
@@ -230,8 +235,8 @@ ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
 	c = conn_reacquire(r->conn, r->fd, r->generation);
 	if (!c)
 		return n;
-	followed = c->role != CONN_OPAQUE;
-	if (!followed)
+	followed = speaks_http(c);
+	if (c->role == CONN_OPAQUE)
 		;
 	else if (n > 0 && r->flags & MSG_TRUNC) /* TCP threw the bytes away */
 		stream_skipped(c, r->fd, false, (uint64_t)n);
@@ -239,6 +244,7 @@ ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
 		n = received(c, r, (size_t)n);
 	else if (n < 0 || asked_for(r->program, r->program_count))
 		stream_ended(c, error);
+	followed |= speaks_http(c);
 	conn_release(c);
 	if (followed) /* calls into libc: not under the lock */
 		exporter_start();

@@ -124,6 +124,25 @@ def test_stacks_of_16_kib_are_enough(run):
     assert t.paths == ["/thread"] * (scale(20, 500) * 4 * 3 * 2)
 
 
+NO_HTTP = """
+import os, socket
+a, b = socket.socketpair()
+a.send(b"x"); b.recv(1)
+listener = socket.socket(socket.AF_UNIX); listener.bind("s"); listener.listen()
+c = socket.socket(socket.AF_UNIX); c.connect("s")
+d, _ = listener.accept()
+c.send(b"RSET"); d.recv(9)
+os.unlink("s")
+print(os.listdir("/proc/self/task") == [str(os.getpid())])
+"""
+
+
+def test_a_program_without_http_gets_no_thread(run):
+    """unshare(2) and setns(2) refuse programs with threads."""
+    t = Trapped(run, [paths.PYTHON, "-c", NO_HTTP]).same()
+    assert t.traced[1] == "True\n"
+
+
 @pytest.mark.parametrize("limit", ["-v", "-d"])
 def test_a_ration_of_memory_is_the_programs_alone(run, limit):
     eat = f"ulimit {limit} 160000; exec {paths.PYTHON} -c 'print(len(bytearray(100 << 20)))'"
