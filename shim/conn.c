@@ -61,10 +61,12 @@ static void reach(int fd)
 		;
 }
 
-void fd_table_set(int fd, struct conn *c)
+bool fd_table_add(int fd, struct conn *c)
 {
+	struct conn *none = NULL;
+
 	reach(fd);
-	atomic_store_explicit(&fd_table.conn[fd], c, memory_order_release);
+	return atomic_compare_exchange_strong(&fd_table.conn[fd], &none, c);
 }
 
 void fd_table_mark(int fd, enum fd_mark mark)
@@ -204,7 +206,9 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 	unlock(c);
 	count(connections_tracked);
 	atomic_store_explicit(&fd_table.flags[fd], 0, memory_order_relaxed);
-	fd_table_set(fd, c);
+	/* A program that closes twice may be given the number in two threads at once. */
+	while (!fd_table_add(fd, c))
+		shim_before_close(fd);
 	return c;
 untracked:
 	if (inbound)

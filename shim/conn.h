@@ -75,7 +75,7 @@ enum fd_mark {
 	FD_SET_INBOUND = 1, /* an epoll set that ever held an inbound connection */
 	FD_WAS_INBOUND = 2  /* an inbound connection that was given up */
 };
-void fd_table_set(int fd, struct conn *c);
+bool fd_table_add(int fd, struct conn *c); /* false: there is one */
 void fd_table_mark(int fd, enum fd_mark mark);
 
 /* The connection behind fd with its lock held and our code entered, or NULL: not tracked, a vfork

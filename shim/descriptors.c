@@ -130,9 +130,8 @@ void shim_on_dup(int from, int to)
 		return;
 	if (!shim_tracked(from)) {
 		/* It was given up just now, and may be another's already. */
-	} else if ((unsigned)to < fd_table.size) {
+	} else if ((unsigned)to < fd_table.size && fd_table_add(to, c)) {
 		atomic_fetch_add_explicit(&c->references, 1, memory_order_relaxed);
-		fd_table_set(to, c);
 	} else {
 		/* A name we cannot follow: bytes would pass unseen. */
 		count(untracked_fd_limit);
@@ -143,27 +142,28 @@ void shim_on_dup(int from, int to)
 
 void shim_before_close(int fd)
 {
-	struct conn *c, *expected;
+	struct conn *c, *seen;
 
 	if ((unsigned)fd >= fd_table.size || thread_state.vfork_child || process_is_vm_child())
 		return;
 	if (atomic_load_explicit(&fd_table.flags[fd], memory_order_relaxed))
 		atomic_store_explicit(&fd_table.flags[fd], 0, memory_order_relaxed);
-	if (!shim_tracked(fd))
+	seen = atomic_load_explicit(&fd_table.conn[fd], memory_order_acquire);
+	if (!seen)
 		return;
 	c = conn_acquire(fd);
-	if (!c) {
+	if (c)
+		seen = c;
+	if (!atomic_compare_exchange_strong(&fd_table.conn[fd], &seen, NULL)) {
+		if (c)
+			conn_release(c);
+	} else if (c) {
+		conn_unref(c, fd);
+	} else {
 		/* Inside our own code (a signal handler): the entry goes, the rest is lost, and an
 		 * exchange in it stays open for ever. */
 		process_flag_set(unseen_inbound);
-		atomic_store_explicit(&fd_table.conn[fd], NULL, memory_order_release);
-		return;
 	}
-	expected = c;
-	if (atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
-		conn_unref(c, fd);
-	else
-		conn_release(c);
 }
 
 void shim_before_close_range(unsigned first, unsigned last)

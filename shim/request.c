@@ -179,11 +179,19 @@ static bool goes_to_collector(const struct conn *c, const struct exchange *e)
 	       (c->peer[0] && exporter_is_endpoint(bytes_of(c->peer), c->peer_port));
 }
 
-/* tracestate and baggage of the exchange the parent comes from: copied, and dropped again when it
- * was closed meanwhile (another thread may own it). */
+static bool is_still_open(const struct exchange *parent, uint32_t generation)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&parent->generation, memory_order_relaxed) == generation;
+}
+
+/* tracestate and baggage of the exchange the parent comes from, which another thread may own: where
+ * they stand is read before it was closed, and what was copied is dropped if it was by then. */
 static void inherit_texts(struct exchange *e, const struct link *link)
 {
 	const struct exchange *parent;
+	struct bytes tracestate, baggage;
+	bool debug;
 
 	if (link->rule == LINK_RULE_PROCESS) {
 		e->tracestate = exchange_keep(e, process_state.parent_tracestate);
@@ -193,10 +201,15 @@ static void inherit_texts(struct exchange *e, const struct link *link)
 	if (!link->generation)
 		return;
 	parent = exchange_at(link->exchange);
-	e->tracestate = exchange_keep(e, parent->tracestate);
-	e->baggage = exchange_keep(e, parent->baggage);
-	e->debug = parent->debug;
-	if (atomic_load_explicit(&parent->generation, memory_order_acquire) == link->generation)
+	tracestate = parent->tracestate;
+	baggage = parent->baggage;
+	debug = parent->debug;
+	if (!is_still_open(parent, link->generation))
+		return;
+	e->tracestate = exchange_keep(e, tracestate);
+	e->baggage = exchange_keep(e, baggage);
+	e->debug = debug;
+	if (is_still_open(parent, link->generation))
 		return;
 	e->tracestate = e->baggage = (struct bytes){ NULL, 0 };
 	e->debug = false;
