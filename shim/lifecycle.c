@@ -181,7 +181,7 @@ static void put_counter(void *arg, const char *name, uint64_t value)
 
 static void print_stats(void)
 {
-	char line[STATS_LINE];
+	static char line[STATS_LINE]; /* once a process: see shim_at_exit() */
 	struct text t = TEXT_ON(line);
 
 	counters_each(put_counter, &t);

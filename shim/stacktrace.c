@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "base/symbols.h"
 #include "base/text.h"
+#include "shim/block.h"
 
 #define FRAMES_MAX   32
 #define TIME_MAX_NS  2000000 /* no further frame is named after this */
@@ -146,13 +147,18 @@ static void put_stack(struct text *out)
 
 void stacktrace_put(struct record *r, bool error, uint64_t duration_ns)
 {
-	char room[TRACE_ROOM];
-	struct text out = TEXT_ON(room);
+	struct text out = { .p = NULL };
 
 	if (mode == STACKTRACE_OFF || !process_may_call() || (mode == STACKTRACE_ERROR && !error) ||
 	    (mode == STACKTRACE_SLOW && duration_ns < slow_ns))
 		return;
+	/* Not on the stack: threads have 16 KiB, and libunwind wants its share. */
+	out.p = block_get(TRACE_ROOM, &out.size);
+	if (!out.p)
+		return;
+	out.size = TRACE_ROOM;
 	put_stack(&out);
 	if (out.n)
 		record_put(r, ATTRIBUTE_CODE_STACKTRACE, text_bytes(&out));
+	block_put(out.p);
 }
