@@ -76,13 +76,15 @@ def outcome(span):
 def test_every_ending_seen_from_both_sides(run, client):
     port = odd_server(run)
     seen = {}
-    for path in ENDINGS:
+    # http.client takes a 103 for the answer and may be gone before the real one comes.
+    endings = {p: e for p, e in ENDINGS.items() if client == "curl" or "interim" not in p}
+    for path in endings:
         run.call([*CLIENTS[client], f"http://127.0.0.1:{port}/{path}"], "client", check=False)
         c = run.spans.one(service="client", path=f"/{path}")
         s = run.spans.one(service="server", path=f"/{path}")
         assert (s.trace_id, s.parent_id) == (c.trace_id, c.span_id)
         seen[path] = outcome(c), outcome(s)
-    assert seen == ENDINGS
+    assert seen == endings
 
 
 def released(port):
