@@ -21,7 +21,7 @@ daemon off;
 {main}
 pid {tmp}/{name}.pid;
 error_log stderr {level};
-events {{ worker_connections 4096; {events} }}
+events {{ worker_connections {connections}; {events} }}
 http {{
 	access_log off;
 	{temp}
@@ -38,7 +38,7 @@ http {{
 
 
 def nginx(run, server, http="", main="worker_processes 1;", events="", name="nginx",
-          level="notice", **options):
+          level="notice", connections=4096, **options):
     port = free_port()
     temp = " ".join(f"{kind}_temp_path {run.tmp}/{name}-{kind};" for kind in
                     ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -46,6 +46,7 @@ def nginx(run, server, http="", main="worker_processes 1;", events="", name="ngi
         main += " user root;"       # the temporary files stay ours
     conf = _write(run, f"{name}.conf", NGINX.format(main=main, tmp=run.tmp, name=name, http=http,
                                                     level=level, events=events, temp=temp,
+                                                    connections=connections,
                                                     port=port, server=server))
     run.start(["nginx", "-p", run.tmp, "-e", "stderr", "-c", conf], name, port=port, **options)
     return port

@@ -38,7 +38,7 @@
 
 /* Without stdio, which wants memory and locks: signal handlers and filtered processes say things
  * too. */
-static void say(const char *text)
+static inline void say(const char *text)
 {
 	size_t n = strlen(text);
 
@@ -46,7 +46,7 @@ static void say(const char *text)
 		_exit(FAILED);
 }
 
-static void wrong(const char *file, int line, const char *what)
+static inline void wrong(const char *file, int line, const char *what)
 {
 	char text[400];
 	int error = errno, n;
