@@ -181,8 +181,15 @@ static bool goes_to_collector(const struct conn *c, const struct exchange *e)
 
 static bool is_still_open(const struct exchange *parent, uint32_t generation)
 {
-	atomic_thread_fence(memory_order_acquire);
-	return atomic_load_explicit(&parent->generation, memory_order_relaxed) == generation;
+	__asm__ volatile("" ::: "memory");
+	return atomic_load_explicit(&parent->generation, memory_order_acquire) == generation;
+}
+
+/* Acquire loads: the generation looked at afterwards must not be read before them. */
+static struct bytes where(const struct bytes *b)
+{
+	return (struct bytes){ __atomic_load_n(&b->p, __ATOMIC_ACQUIRE),
+			       __atomic_load_n(&b->n, __ATOMIC_ACQUIRE) };
 }
 
 /* tracestate and baggage of the exchange the parent comes from, which another thread may own: where
@@ -201,8 +208,8 @@ static void inherit_texts(struct exchange *e, const struct link *link)
 	if (!link->generation)
 		return;
 	parent = exchange_at(link->exchange);
-	tracestate = parent->tracestate;
-	baggage = parent->baggage;
+	tracestate = where(&parent->tracestate);
+	baggage = where(&parent->baggage);
 	debug = parent->debug;
 	if (!is_still_open(parent, link->generation))
 		return;
