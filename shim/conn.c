@@ -125,6 +125,12 @@ static bool may_look(void)
 	return true;
 }
 
+static void leave(struct conn *c)
+{
+	unlock(c);
+	thread_leave();
+}
+
 static void give_up_if_broken(struct conn *c, int fd)
 {
 	uint8_t broken = atomic_load_explicit(&c->broken, memory_order_relaxed);
@@ -138,17 +144,23 @@ static void give_up_if_broken(struct conn *c, int fd)
 	conn_give_up(c, fd);
 }
 
+static struct conn *taken(struct conn *c, int fd)
+{
+	passing_withdraw(&c->in.passing, &c->in.body);
+	passing_withdraw(&c->out.passing, &c->out.body);
+	give_up_if_broken(c, fd);
+	return c;
+}
+
 struct conn *conn_acquire(int fd)
 {
 	struct conn *c = may_look() ? at(fd) : NULL;
 
 	if (!c || !lock_entered(c))
 		return NULL;
-	if (at(fd) == c) {
-		give_up_if_broken(c, fd);
-		return c;
-	}
-	conn_release(c);
+	if (at(fd) == c)
+		return taken(c, fd);
+	leave(c);
 	return NULL;
 }
 
@@ -166,18 +178,22 @@ struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation)
 {
 	if (!may_look() || !lock_entered(c))
 		return NULL;
-	if (atomic_load_explicit(&c->generation, memory_order_relaxed) == generation) {
-		give_up_if_broken(c, fd);
-		return c;
-	}
-	conn_release(c);
+	if (atomic_load_explicit(&c->generation, memory_order_relaxed) == generation)
+		return taken(c, fd);
+	leave(c);
 	return NULL;
 }
 
 void conn_release(struct conn *c)
 {
-	unlock(c);
-	thread_leave();
+	uint32_t generation = atomic_load_explicit(&c->generation, memory_order_relaxed);
+
+	/* Somebody counts what is read (FIONREAD): each read is looked at. */
+	if (c->in.in_body && c->role != CONN_OPAQUE && !c->counted)
+		passing_grant(&c->in.passing, &c->in.body, generation);
+	if (c->out.in_body && c->role != CONN_OPAQUE)
+		passing_grant(&c->out.passing, &c->out.body, generation);
+	leave(c);
 }
 
 struct conn *conn_track(int fd, bool inbound, bool unix_socket)

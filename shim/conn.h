@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 #include "shim/exchange.h"
+#include "shim/passing.h"
 #include "shim/shim.h"
 #include "shim/wire/http1.h"
 
@@ -18,8 +19,9 @@ enum conn_role { CONN_NEW, CONN_SERVER, CONN_CLIENT, CONN_OPAQUE };
 
 /* One direction of the stream. */
 struct direction {
-	bool in_body; /* else a head is awaited */
-	struct http1_body body;
+	bool in_body;           /* else a head is awaited */
+	struct http1_body body; /* exact while the lock is held */
+	struct passing passing;
 	char *carry; /* the part of a head that came in earlier calls: a block, or NULL */
 	uint32_t carried, carry_size;
 };

@@ -121,8 +121,9 @@ void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int c
 				 .call = (uint8_t)call,
 				 .program = (struct iovec *)(uintptr_t)iov,
 				 .program_count = count };
-	if (!inbound_inserts()) {
-		r->conn = conn_glance(fd, &r->generation);
+	c = conn_glance(fd, &r->generation);
+	if (!inbound_inserts() || (c && passing_may(&c->in.passing, r->generation, 0))) {
+		r->conn = c;
 		return;
 	}
 	c = conn_acquire(fd);
@@ -228,6 +229,9 @@ ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
 
 	if (!r->conn || r->flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) ||
 	    msg_flags & (MSG_OOB | MSG_ERRQUEUE))
+		return n;
+	if (n > 0 && !process_is_vm_child() &&
+	    passing_count(&r->conn->in.passing, r->generation, (size_t)n))
 		return n;
 	error = n < 0 ? host_errno() : 0;
 	if (error == EAGAIN || error == EINTR || error == EFAULT || error == EINVAL)

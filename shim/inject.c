@@ -10,7 +10,7 @@
  * The header goes in front of the blank line: every header has been seen by then, and a byte of the
  * program's is still unsent behind it, so a kernel-short write is reported as it is and the rest of
  * ours leaves with the retry. A short count the kernel did not make is never reported. */
-#include "shim/inject.h"
+#include "shim/conn.h"
 
 #include "base/config.h"
 #include "base/counters.h"
@@ -270,8 +270,14 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 	for (int i = 0; i < count; i++)
 		w->program_bytes += iov[i].iov_len;
 	w->offered = w->program_bytes;
-	/* A body goes on: there is nothing to look for, only the mark to set. */
 	c = conn_glance(fd, &w->generation);
+	if (c && passing_may(&c->out.passing, w->generation, w->program_bytes) &&
+	    !(flags & (MSG_OOB | MSG_ZEROCOPY)) && !process_is_vm_child()) {
+		w->conn = c;
+		w->passes = true;
+		return;
+	}
+	/* A body goes on: there is nothing to look for, only the mark to set. */
 	if (c && atomic_load_explicit(&c->body_out, memory_order_acquire) &&
 	    !(flags & (MSG_OOB | MSG_ZEROCOPY)) && !thread_state.vfork_child &&
 	    !process_is_vm_child() && mark_writing(c, w)) {
@@ -417,6 +423,26 @@ static bool goes_on(struct shim_write *w, ssize_t n)
 	return vector_offer_rest(w, reported(w));
 }
 
+/* After a call that only bytes of a body were given to. */
+static void passed(struct shim_write *w, ssize_t n)
+{
+	int error = n < 0 ? host_errno() : 0;
+	struct conn *c;
+
+	if (n == 0 || (n < 0 && !is_fatal(error)) ||
+	    (n > 0 && passing_count(&w->conn->out.passing, w->generation, (size_t)n)))
+		return;
+	c = conn_reacquire(w->conn, w->fd, w->generation);
+	if (!c)
+		return;
+	if (n > 0)
+		sent(c, w, 0, (size_t)n);
+	else
+		stream_write_failed(c, error);
+	note_body_out(c);
+	conn_release(c);
+}
+
 bool shim_write_again(struct shim_write *w, ssize_t *n)
 {
 	int error = *n < 0 ? host_errno() : 0;
@@ -425,6 +451,10 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 
 	if (!w->conn)
 		return false;
+	if (w->passes) {
+		passed(w, *n);
+		return false;
+	}
 	if (*n > 0)
 		w->moved += (size_t)*n;
 	if (goes_on(w, *n))
@@ -448,33 +478,6 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 		*n = -1;
 	}
 	return false;
-}
-
-void inject_head_unprepared(struct conn *c, int fd, const struct http1_head *head,
-			    struct bytes whole)
-{
-	struct http1_body body = http1_request_body(head);
-	struct exchange *e = NULL;
-	struct link link;
-
-	if (head->framing_bad) {
-		count(opaque_framing);
-	} else if (c->queued >= PIPELINE_MAX - 1) {
-		count(opaque_limit);
-	} else {
-		e = request_open_client(c, fd, head, whole, &link);
-		if (e && link.rewrite) {
-			/* Our server span's id has left: it is the next server's parent. */
-			e->sampled = false;
-			count(exchanges_left_to_program);
-		}
-		if (e) {
-			stream_request_sent(c, e, &body);
-			return;
-		}
-		count(opaque_memory);
-	}
-	conn_give_up(c, fd);
 }
 
 void shim_on_sent_unseen(int fd, ssize_t n)

@@ -112,6 +112,7 @@ struct shim_write {
 	/* The rest is private. The altered stream is: `own_at` bytes of the program's, `own` bytes
 	 * of ours, the program's again. */
 	uint32_t mark; /* of this write at the connection */
+	bool passes;   /* nothing but bytes of a body: passing.h */
 	bool prepared; /* the connection's alteration is part of this call */
 	size_t own_at, own;
 	size_t offered;   /* bytes of the altered stream in iov */

@@ -7,7 +7,6 @@
 #include "base/counters.h"
 #include "shim/block.h"
 #include "shim/inbound.h"
-#include "shim/inject.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
 #include "shim/request.h"
@@ -297,6 +296,35 @@ static void response_body_moved(struct conn *c, int fd, struct direction *d)
 
 /* ---- bytes ---- */
 
+/* A request head that is seen only now that it has been sent (a second one in the same call): it
+ * gets its exchange, but no header. */
+static void head_unprepared(struct conn *c, int fd, const struct http1_head *head,
+			    struct bytes whole)
+{
+	struct http1_body body = http1_request_body(head);
+	struct exchange *e = NULL;
+	struct link link;
+
+	if (head->framing_bad) {
+		count(opaque_framing);
+	} else if (c->queued >= PIPELINE_MAX - 1) {
+		count(opaque_limit);
+	} else {
+		e = request_open_client(c, fd, head, whole, &link);
+		if (e && link.rewrite) {
+			/* Our server span's id has left: it is the next server's parent. */
+			e->sampled = false;
+			count(exchanges_left_to_program);
+		}
+		if (e) {
+			stream_request_sent(c, e, &body);
+			return;
+		}
+		count(opaque_memory);
+	}
+	conn_give_up(c, fd);
+}
+
 /* One head out of `rest`; returns the bytes taken from it, and what was put in. */
 static size_t take_head(struct conn *c, int fd, struct direction *d, struct bytes rest,
 			struct inbound_place *place)
@@ -324,7 +352,7 @@ static size_t take_head(struct conn *c, int fd, struct direction *d, struct byte
 	else if (place)
 		n += (ssize_t)request_read(c, fd, &head, whole, place);
 	else
-		inject_head_unprepared(c, fd, &head, whole);
+		head_unprepared(c, fd, &head, whole);
 	direction_reset(d);
 	return (size_t)n;
 }
