@@ -75,9 +75,13 @@ void fd_table_mark(int fd, enum fd_mark mark)
 	atomic_fetch_or_explicit(&fd_table.flags[fd], (uint8_t)mark, memory_order_relaxed);
 }
 
+/* A lock that was waited for in vain is likely held by nobody: a thread was ended, or left by a
+ * signal handler's jump, inside our code. It is not waited for again. */
 static bool lock(struct conn *c)
 {
-	for (unsigned i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
+	bool in_vain = atomic_load_explicit(&c->broken, memory_order_relaxed) == CONN_CONTENDED;
+
+	for (unsigned i = 0; i < LOCK_SPINS + (in_vain ? 0 : LOCK_YIELDS); i++) {
 		if (!atomic_exchange_explicit(&c->lock, 1, memory_order_acquire))
 			return true;
 		if (i >= LOCK_SPINS && process_may_call())
@@ -210,6 +214,7 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 		goto untracked;
 	}
 	/* Somebody with a stale pointer may hold the lock for a moment. */
+	atomic_store_explicit(&c->broken, 0, memory_order_relaxed);
 	if (!lock(c)) {
 		pool_put(&pool, c);
 		count(untracked_memory);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections and the descriptors that name them: numbers that come again, doubles, other threads.
  */
+#include <time.h>
 #include "base/counters.h"
 #include "base/thread.h"
 #include "shim_halves.h"
@@ -257,4 +258,29 @@ Test(conn, leaves_nothing_behind_when_closed_during_a_write)
 			cr_assert_not(shim_write_again(&w, &n));
 			expect_nothing_in_use();
 		}
+}
+
+/* A thread was ended, or left by a signal handler's jump, inside our code: its lock is never given
+ * back. Others wait for it once. */
+Test(conn, is_waited_for_once_when_its_lock_was_left)
+{
+	struct timespec start_time, end;
+	struct conn *c;
+	int fd;
+
+	start();
+	fd = fixture_socket(&peer, true, false);
+	program_reads(fd, peer, "GET / HT");
+	c = conn_of(fd);
+	atomic_store(&c->lock, 1);
+	program_reads(fd, peer, "TP");
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start_time);
+	for (int i = 0; i < 1000; i++)
+		program_reads(fd, peer, "/");
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	cr_assert_lt((end.tv_sec - start_time.tv_sec) * 1000 +
+			     (end.tv_nsec - start_time.tv_nsec) / 1000000,
+		     500, "a thousand times 20,000 turns would be seconds");
+	program_closes(fd);
+	cr_assert_not(shim_tracked(fd));
 }

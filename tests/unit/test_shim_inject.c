@@ -171,6 +171,55 @@ Test(inject, sends_a_large_body_in_the_same_write)
 	fixture_close(fd, peer);
 }
 
+/* Another thread closes the connection while a call is under way, and the number is given to the
+ * next one: what the first part of a call did not take is not sent to that. */
+static void another_takes(int fd)
+{
+	shim_before_close(fd);
+	shim_on_socket(fd, AF_UNIX, SOCK_STREAM);
+}
+
+Test(inject, sends_nothing_to_who_has_the_number_now)
+{
+	static char program[20000] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n";
+	struct iovec iov = { program, sizeof(program) };
+	struct shim_write w;
+	int peer, fd;
+	ssize_t n;
+
+	fixture_start(NULL);
+	fd = fixture_socket(&peer, false, true);
+	shim_write_begin(&w, fd, &iov, 1, 0, SHIM_CALL_WRITE);
+	n = (ssize_t)w.iov->iov_len;
+	cr_assert_lt((size_t)n, sizeof(program), "more than one call");
+	another_takes(fd);
+	cr_assert_not(shim_write_again(&w, &n));
+	cr_assert_eq(n, (ssize_t)w.iov->iov_len - 70, "as if the kernel had taken no more");
+	fixture_close(fd, peer);
+}
+
+Test(inject, says_that_the_number_is_gone_when_only_ours_has_left)
+{
+	static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct iovec iov = { (char *)(uintptr_t)head, strlen(head) }, rest;
+	struct shim_write w;
+	int peer, fd;
+	ssize_t n;
+
+	fixture_start(NULL);
+	fd = fixture_socket(&peer, false, true);
+	wire = (struct wire){ .limit = strlen(head) - 2 };
+	cr_assert_eq(wire_write(&wire, fd, &iov, 1, SHIM_CALL_WRITE), (ssize_t)wire.limit);
+	rest = (struct iovec){ (char *)(uintptr_t)head + wire.limit, 2 };
+	shim_write_begin(&w, fd, &rest, 1, 0, SHIM_CALL_WRITE);
+	n = 10;
+	another_takes(fd);
+	cr_assert_not(shim_write_again(&w, &n));
+	cr_assert_eq(n, -1);
+	cr_assert_eq(errno, EBADF);
+	fixture_close(fd, peer);
+}
+
 Test(inject, adds_a_header_to_the_request_after_a_body_from_a_file)
 {
 	static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
