@@ -178,6 +178,14 @@ struct conn *conn_glance(int fd, uint32_t *generation)
 	return at(fd) == c ? c : NULL;
 }
 
+bool conn_taken_over(const struct conn *c, int fd, uint32_t generation)
+{
+	uint32_t now = 0;
+	const struct conn *there = conn_glance(fd, &now);
+
+	return there && (there != c || now != generation);
+}
+
 struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation)
 {
 	if (!may_look() || !lock_entered(c))

@@ -92,6 +92,8 @@ void conn_release(struct conn *c);
 /* The connection behind fd without its lock, to be remembered over a call: conn_reacquire() tells
  * whether it still is. NULL: not tracked. */
 struct conn *conn_glance(int fd, uint32_t *generation);
+/* What fd named when it was glanced at was closed, and another connection was given the number. */
+bool conn_taken_over(const struct conn *c, int fd, uint32_t generation);
 
 /* One descriptor less (fd, still open; acquired before, released by this); the last one ends the
  * connection. */

@@ -412,20 +412,12 @@ static bool is_fatal(int error)
 	       error == ECONNABORTED || error == EHOSTUNREACH || error == ENETUNREACH;
 }
 
-/* Another thread has closed the connection, and the next one was given its number. */
-static bool is_taken_over(const struct shim_write *w)
-{
-	uint32_t generation = 0;
-	const struct conn *c = conn_glance(w->fd, &generation);
-
-	return c && (c != w->conn || generation != w->generation);
-}
-
 /* Whether the program's call is not over yet: only our bytes have left on a blocking socket, or
  * the program's own rest did not fit behind the image. */
 static bool goes_on(struct shim_write *w, ssize_t n)
 {
-	if (n <= 0 || !w->prepared || w->moved >= w->program_bytes + w->own || is_taken_over(w))
+	if (n <= 0 || !w->prepared || w->moved >= w->program_bytes + w->own ||
+	    conn_taken_over(w->conn, w->fd, w->generation))
 		return false;
 	if (w->moved < w->offered)
 		return reported(w) == 0 && is_blocking(w) && vector_advance(w, (size_t)n);
@@ -483,7 +475,7 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 		*n = (ssize_t)taken;
 	} else if (*n > 0) {
 		/* Only bytes of ours have left: to the program nothing has. */
-		host_errno_set(is_taken_over(w) ? EBADF : EAGAIN);
+		host_errno_set(conn_taken_over(w->conn, w->fd, w->generation) ? EBADF : EAGAIN);
 		*n = -1;
 	}
 	return false;
