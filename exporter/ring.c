@@ -199,4 +199,6 @@ void ring_set_wake(struct ring *r, uint32_t waiting)
 		every *= 2;
 	atomic_store_explicit(&r->wake_mask, every - 1, memory_order_relaxed);
 	atomic_store_explicit(&r->wake_level, waiting, memory_order_relaxed);
+	/* A call that came while the consumer took is answered: the next one is to be heard. */
+	atomic_store_explicit(&r->wake_wanted, 0, memory_order_seq_cst);
 }

@@ -52,7 +52,8 @@ uint32_t ring_waiting(const struct ring *r);
 /* ring_done(): n spans have left (exported or dropped); they no longer count against max_queue. */
 void ring_done(struct ring *r, uint32_t n);
 
-/* The futex word that rises when a producer wants the consumer, and the level at which it does. */
+/* The futex word that rises when a producer wants the consumer, and the level at which it does. The
+ * consumer sets the level each time, then reads the word, then looks what waits, then sleeps. */
 _Atomic uint32_t *ring_wake_word(struct ring *r);
 void ring_set_wake(struct ring *r, uint32_t waiting);
 

@@ -168,6 +168,33 @@ Test(ring, wakes_the_consumer_once_when_a_batch_waits)
 	}
 }
 
+static bool read_one_more(void *arg, const struct record_head *record)
+{
+	struct ring *r = arg;
+
+	(void)record;
+	while (ring_waiting(r) < 1200 && put_one(r, 1, 2))
+		;
+	return false; /* the next take gets it */
+}
+
+/* The producers have called while the consumer was at the ring, which took all the same. */
+Test(ring, hears_the_call_after_one_that_came_in_the_middle_of_a_take)
+{
+	struct ring *r = ring_new(2048);
+	uint32_t word;
+
+	ring_set_wake(r, 512);
+	cr_assert(put_one(r, 1, 2));
+	ring_take(r, read_one_more, r);
+	cr_assert_eq(*ring_wake_word(r), 1u, "called in the middle");
+	word = *ring_wake_word(r);
+	ring_set_wake(r, 512);
+	for (unsigned n = 0; n < 600; n++)
+		cr_assert(put_one(r, 1, 2));
+	cr_assert_neq(*ring_wake_word(r), word, "nobody was called");
+}
+
 Test(ring, wakes_at_each_small_level_exactly)
 {
 	for (uint32_t level = 1; level < 100; level++) {
