@@ -57,6 +57,7 @@ def without_numbers(text):
     """Addresses, ports, times and process ids differ from run to run."""
     text = re.sub(r"\[\d\d/\w+/\d+ [\d:]+\]", "[time]", text)
     text = re.sub(r"0x[0-9a-f]+", "0x", text)
+    text = re.sub(r" passed in (\d+ min )?[\d.]+ sec", " passed", text)   # said of slow ones only
     return re.sub(r"\d+(\.\d+)?( ms\b| seconds\b)?", "N", text)
 
 

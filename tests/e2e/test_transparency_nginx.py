@@ -739,10 +739,11 @@ def every_propagator(s):
 
 # ---- the comparison ----
 LINE = re.compile(r"(.*) length=(\d+)")
-# The framing of chunks (see messages()), and how far an answer got that nobody read.
+# The framing of chunks (see messages()), how far an answer got that nobody read, and what became of
+# an answer with bytes behind its end: that depends on whether they came with it.
 UNSURE = re.compile(r"sent=\d+ body=\d+(?=chunked)|(?<=00000 HTTP/1.1\" )sent=\d+ body=\d+|"
                     r"(?<=huge.txt HTTP/1.1\" )sent=\d+ body=\d+|"
-                    r"(?<=done= up=200 )uplength=\d+")
+                    r"(?<=done= up=200 )uplength=\d+|(?<=extra-bytes HTTP/1.1\" ).*")
 ACCESS = re.compile(r'(\d+) "(\S+) (\S+) HTTP/\d.*?(sent=0 )?')
 OUR_LINE = 70       # "traceparent: 00-...\r\n", put into the request that nginx reads (\n: one less)
 
