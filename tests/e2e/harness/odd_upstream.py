@@ -291,18 +291,21 @@ class Connection:
         self.whole(200, letters(int(n)), b"X-Accel-Buffering: no")
         return True
 
+    # These say that they close: whether they have by the next request would be luck.
     def do_two_lengths(self, *_):
-        self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!")
+        self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n"
+                  b"Connection: close\r\n\r\nhello!")
         return False
 
     def do_both_lengths(self, *_):
-        self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
-                  b"5\r\nhello\r\n0\r\n\r\n")
+        self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n"
+                  b"Connection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
         return False
 
     def do_extra_bytes(self, r, _):
         """More than the length it names."""
-        self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello and more")
+        self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+                  b"hello and more")
         return False
 
     def do_bad_chunk(self, *_):
