@@ -6,6 +6,7 @@
 #define BASE_COUNTERS_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* clang-format off */
@@ -63,17 +64,31 @@ struct counters {
 #undef COUNTER
 };
 
-extern struct counters counters;
+/* Where this process counts: memory of its own at first, a page that its supervisor reads as well
+ * once counters_move() has been called. Never NULL. */
+extern struct counters *_Atomic counters_place;
 
+#define counter_at(name) (&atomic_load_explicit(&counters_place, memory_order_relaxed)->name)
 #define count_add(name, n) \
-	((void)atomic_fetch_add_explicit(&counters.name, (n), memory_order_relaxed))
-#define count(name)   count_add(name, 1)
-#define counted(name) atomic_load_explicit(&counters.name, memory_order_relaxed)
+	((void)atomic_fetch_add_explicit(counter_at(name), (n), memory_order_relaxed))
+#define count(name) count_add(name, 1)
+
+/* What has been counted under the name, wherever. */
+#define counted(name) counters_sum(offsetof(struct counters, name))
+uint64_t counters_sum(size_t offset);
 
 /* Calls fn(name, value) for each counter in the order above. */
 void counters_each(void (*fn)(void *arg, const char *name, uint64_t value), void *arg);
 
-/* A forked child starts at zero. */
+/* Adds all of `from`, which others may still be counting in, to *to. */
+void counters_add(struct counters *to, const struct counters *from);
+
+/* Counts in *to (all zero) from now on; what was counted before is brought along. What another
+ * thread counts just now may stay behind until counters_settle(). */
+void counters_move(struct counters *to);
+void counters_settle(void);
+
+/* A forked child starts at zero, in memory of its own. */
 void counters_reset(void);
 
 #endif

@@ -21,16 +21,26 @@ struct bytes link_rule_name(enum link_rule rule)
 
 void link_count(enum link_rule rule)
 {
-	static _Atomic uint64_t *const counter[] = {
-		[LINK_RULE_HEADER] = &counters.link_header,
-		[LINK_RULE_FLOW] = &counters.link_flow,
-		[LINK_RULE_THREAD] = &counters.link_thread,
-		[LINK_RULE_PROCESS] = &counters.link_process,
-		[LINK_RULE_ONLY] = &counters.link_only,
-		[LINK_RULE_NONE] = &counters.link_none,
-	};
-
-	atomic_fetch_add_explicit(counter[rule], 1, memory_order_relaxed);
+	switch (rule) {
+	case LINK_RULE_HEADER:
+		count(link_header);
+		break;
+	case LINK_RULE_FLOW:
+		count(link_flow);
+		break;
+	case LINK_RULE_THREAD:
+		count(link_thread);
+		break;
+	case LINK_RULE_PROCESS:
+		count(link_process);
+		break;
+	case LINK_RULE_ONLY:
+		count(link_only);
+		break;
+	case LINK_RULE_NONE:
+		count(link_none);
+		break;
+	}
 }
 
 /* ---- rule "header" ---- */
