@@ -55,6 +55,7 @@
 	X(exports)                     /* batches tried */                                        \
 	X(export_retries)                                                                         \
 	X(export_failures)                                                                        \
+	X(supervised_fallbacks)        /* no supervisor, or not any more: exports by itself */    \
 	X(warnings)                    /* configuration that was not understood */
 /* clang-format on */
 

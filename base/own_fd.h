@@ -6,7 +6,14 @@
 
 #include <stdbool.h>
 
-enum own_fd_slot { OWN_FD_EXPORT, OWN_FD_RESOLVE, OWN_FD_TRACES, OWN_FD_LOG, OWN_FD_SLOTS };
+enum own_fd_slot {
+	OWN_FD_EXPORT,
+	OWN_FD_RESOLVE,
+	OWN_FD_TRACES,
+	OWN_FD_LOG,
+	OWN_FD_SHARED,
+	OWN_FD_SLOTS
+};
 
 /* Takes over fd: moves it to a high number (F_DUPFD_CLOEXEC; the old one is closed), remembers it;
  * what the slot held before is closed. The new number, or a negative errno (fd is then closed). */

@@ -8,9 +8,12 @@
 #include "exporter/record.h"
 
 struct arena;
+struct resource;
 struct ring;
 
 struct batch {
+	const struct resource
+		*resource; /* of the process that the spans are of; set by the caller */
 	const struct record_head **records;
 	size_t count;
 	size_t bytes; /* of the copies: what an encoder's need of memory follows from */

@@ -5,7 +5,6 @@
 #include "base/counters.h"
 #include "base/log.h"
 #include "base/quiet_write.h"
-#include "base/quiet_write.h"
 #include "base/raw.h"
 #include "exporter/console.h"
 #include "exporter/json.h"
@@ -44,27 +43,61 @@ static int open_file(struct sink *s, const char *path)
 	return fd < 0 ? fd : 0;
 }
 
-int sink_init(struct sink *s, const struct config *c, char **envp, _Atomic uint32_t *stop)
+static int choose(struct sink *s, const struct config *c)
 {
 	bool has_file = *c->traces_file != '\0';
-	int err;
 
 	memset(s, 0, sizeof(*s));
 	s->to_console = c->traces_exporter & EXPORTER_CONSOLE;
 	/* The file takes the place of OTLP, unless OTLP was asked for by name. */
 	s->to_otlp = c->traces_exporter & EXPORTER_OTLP && (!has_file || c->traces_exporter_set);
 	s->to_file = has_file;
-	if (!s->to_otlp && !s->to_file && !s->to_console)
-		return -ENOENT;
+	return s->to_otlp || s->to_file || s->to_console ? 0 : -ENOENT;
+}
+
+static void open_file_or_warn(struct sink *s, const struct config *c)
+{
+	int err = s->to_file ? open_file(s, c->traces_file) : 0;
+
+	if (err >= 0)
+		return;
+	count(warnings);
+	log_warn("TAGALONG_TRACES_FILE=%s cannot be opened (error %d): no span is written",
+		 c->traces_file, -err);
+}
+
+int sink_init(struct sink *s, const struct config *c, char **envp, _Atomic uint32_t *stop,
+	      bool supervised)
+{
+	int err = choose(s, c);
+
+	if (err)
+		return err;
 	if (s->to_otlp)
-		transport_init(&s->transport, c, stop);
-	if (s->to_file && (err = open_file(s, c->traces_file)) < 0) {
-		count(warnings);
-		log_warn("TAGALONG_TRACES_FILE=%s cannot be opened (error %d): no span is written",
-			 c->traces_file, -err);
-	}
+		transport_init(&s->transport, c, stop, supervised);
+	if (!supervised)
+		open_file_or_warn(s, c);
 	resource_detect(&s->resource, envp);
 	return arena_init(&s->arena, ENCODE_MAX);
+}
+
+int sink_init_local(struct sink *s, const struct config *c, bool *to_otlp)
+{
+	int err = choose(s, c);
+
+	*to_otlp = s->to_otlp;
+	s->to_otlp = false;
+	if (err)
+		return err;
+	open_file_or_warn(s, c);
+	return arena_init(&s->arena, ENCODE_MAX);
+}
+
+void sink_fall_back(struct sink *s, const struct config *c)
+{
+	open_file_or_warn(s, c);
+	if (s->to_otlp && s->transport.endpoint.trouble)
+		log_warn("spans cannot be sent from here: %s", s->transport.endpoint.trouble);
 }
 
 bool sink_is_undeliverable(const struct sink *s)
@@ -107,7 +140,7 @@ static int write_line(struct sink *s, struct bytes line)
 static enum loss export_file(struct sink *s, const struct batch *b)
 {
 	struct bytes line;
-	int err = json_encode(&s->arena, &s->resource, b->records, b->count, &line);
+	int err = json_encode(&s->arena, b->resource, b->records, b->count, &line);
 
 	if (err) {
 		arena_reset(&s->arena);
@@ -129,7 +162,7 @@ static void export_otlp(struct sink *s, const struct batch *b, uint64_t deadline
 {
 	struct bytes request;
 
-	if (otlp_encode(&s->arena, &s->resource, b->records, b->count, &request))
+	if (otlp_encode(&s->arena, b->resource, b->records, b->count, &request))
 		o->loss = LOSS_MEMORY;
 	else
 		transport_send(&s->transport, request, deadline_ns, o);
@@ -141,7 +174,7 @@ void sink_export(struct sink *s, const struct batch *b, uint64_t deadline_ns, st
 	*o = (struct outcome){ .loss = LOSS_NONE };
 	/* The quick ones first: OTLP may take its time. */
 	if (s->to_console) {
-		if (console_write(STANDARD_ERROR, &s->arena, &s->resource, b->records, b->count) &&
+		if (console_write(STANDARD_ERROR, &s->arena, b->resource, b->records, b->count) &&
 		    !s->to_file && !s->to_otlp)
 			o->loss = LOSS_FILE;
 		arena_reset(&s->arena);

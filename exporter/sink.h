@@ -21,9 +21,19 @@ struct sink {
 	struct complaints complaints;
 };
 
-/* Opens the trace file. 0, or -ENOENT: spans have nowhere to go (OTEL_TRACES_EXPORTER=none), which
- * is as the user wants it. */
-int sink_init(struct sink *s, const struct config *c, char **envp, _Atomic uint32_t *stop);
+/* Reads where spans go and who we are, and opens the trace file. 0, or -ENOENT: spans have nowhere
+ * to go (OTEL_TRACES_EXPORTER=none), which is as the user wants it. supervised: somebody else
+ * exports, most likely: nothing is opened and nothing complained of. */
+int sink_init(struct sink *s, const struct config *c, char **envp, _Atomic uint32_t *stop,
+	      bool supervised);
+
+/* Nobody else does, after all: opens what was left out. */
+void sink_fall_back(struct sink *s, const struct config *c);
+
+/* Only what the configuration says of the file and the console, for a process that sends OTLP by
+ * other means; its batches bring their resource. *to_otlp: whether it is to send any. As
+ * sink_init() otherwise. */
+int sink_init_local(struct sink *s, const struct config *c, bool *to_otlp);
 
 /* True when the only way out is one that cannot work here (https, grpc, a file that does not open).
  */

@@ -24,8 +24,10 @@ struct transport {
 };
 
 /* Reads the configuration and the files of the resolver; warnings go to the log. stop: a word that
- * is set, and woken as a futex, to end all waits. */
-void transport_init(struct transport *t, const struct config *c, _Atomic uint32_t *stop);
+ * is set, and woken as a futex, to end all waits. quiet: no warnings, it is only for the case that
+ * the supervisor fails. */
+void transport_init(struct transport *t, const struct config *c, _Atomic uint32_t *stop,
+		    bool quiet);
 
 /* Posts one encoded request, with retries until the deadline. Waits; several seconds if need be. */
 void transport_send(struct transport *t, struct bytes request, uint64_t deadline_ns,

@@ -126,6 +126,8 @@ static bool borrowed(void)
 
 void shim_fork_child(void)
 {
+	bool inside;
+
 	if (!active || thread_state.vfork_child)
 		return;
 	/* To start anew takes system calls. */
@@ -138,13 +140,14 @@ void shim_fork_child(void)
 		process_mark_child();
 	if (!process_claim_child())
 		return;
+	inside = thread_state.depth != 0;
 	thread_state = (struct thread_state){ .depth = 0 };
 	id_init_child();
 	counters_reset();
 	atomic_store(&ended, false);
 	exchange_forget_all();
 	conn_fork_child();
-	exporter_child();
+	exporter_child(inside);
 }
 
 void shim_fork_parent(void)
@@ -209,7 +212,7 @@ void shim_before_filter(bool every_thread)
 		return;
 	if (!process_is_new_child())
 		exporter_flush(config.shutdown_timeout, false);
-	exporter_park(every_thread);
+	exporter_park(every_thread, process_flag(listener) || conn_in_use() > 0);
 	thread_id(); /* the last chance to ask: see may_look() */
 	log_init(NULL, LOG_OFF);
 	atomic_store(&process_filtered, true);

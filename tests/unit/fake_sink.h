@@ -28,11 +28,17 @@ static struct {
 	_Atomic uint32_t *stop;
 } fake;
 
-int sink_init(struct sink *s, const struct config *c, char **envp, _Atomic uint32_t *stop)
+int sink_init(struct sink *s, const struct config *c, char **envp, _Atomic uint32_t *stop,
+	      bool supervised)
 {
-	(void)s, (void)c, (void)envp;
+	(void)s, (void)c, (void)envp, (void)supervised;
 	fake.stop = stop;
 	return 0;
+}
+
+void sink_fall_back(struct sink *s, const struct config *c)
+{
+	(void)s, (void)c;
 }
 
 bool sink_is_undeliverable(const struct sink *s)

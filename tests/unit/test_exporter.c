@@ -260,7 +260,7 @@ Test(exporter_fork, child_starts_empty_with_a_worker_of_its_own)
 		counters_reset();
 		memset(&fake.taken, 0, sizeof(fake.taken));
 		fake.hang = fake.inside = 0;
-		exporter_child();
+		exporter_child(false);
 		if (commit(5) != 5)
 			_exit(1);
 		IN_CHILD_START();
@@ -286,7 +286,7 @@ Test(exporter_fork, generations_take_turns_with_two_rings)
 		commit(7);
 		if (fork() == 0) {
 			counters_reset();
-			exporter_child();
+			exporter_child(false);
 			continue;
 		}
 		exporter_flush(1000, true);
@@ -315,7 +315,7 @@ Test(exporter_fork, a_writer_from_before_the_fork_writes_nowhere_in_the_child)
 	record_put(&w.record, RECORD_NAME, BYTES("GET"));
 	if (fork() == 0) {
 		counters_reset();
-		exporter_child();
+		exporter_child(false);
 		exporter_commit(&w);
 		exporter_flush(1000, true);
 		_exit(counted(spans_committed) != 0 || fake.taken != 0);

@@ -17,7 +17,7 @@ static void init(const char *url)
 
 	c.otlp_traces_endpoint = c.otlp_headers = c.otlp_traces_headers = c.otlp_compression = "";
 	memset(&transport, 0, sizeof(transport));
-	transport_init(&transport, &c, &stop);
+	transport_init(&transport, &c, &stop, false);
 }
 
 Test(transport, owns_its_endpoint_by_name_and_address)

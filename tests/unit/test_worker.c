@@ -183,7 +183,7 @@ Test(worker_park, puts_the_worker_to_sleep_for_good)
 	commit(10);
 	EVENTUALLY(worker_tid(&count) != 0);
 	tid = worker_tid(&count);
-	exporter_park(true);
+	exporter_park(true, false);
 	cr_expect_eq(counted(spans_exported), 10, "what waited has left before");
 	/* 202 is futex; no number of it ends: it is not woken, nor does it time out. */
 	cr_expect_eq(strncmp(task_line(tid, "syscall", "202"), "202 ", 4), 0, "%s",
@@ -211,7 +211,7 @@ Test(worker_park, ends_an_export_that_hangs)
 	EVENTUALLY(fake.inside == 1);
 	commit(3);
 	before = clock_monotonic_ns();
-	exporter_park(true);
+	exporter_park(true, false);
 	cr_expect_lt(clock_monotonic_ns() - before, 1000 * MS);
 	EVENTUALLY(counted(spans_committed) == accounted());
 	cr_expect_eq(accounted(), 13);
@@ -221,7 +221,7 @@ Test(worker_park, of_one_thread_leaves_a_running_worker_alone)
 {
 	setup(5, 512);
 	exporter_start();
-	exporter_park(false);
+	exporter_park(false, false);
 	commit(10);
 	EVENTUALLY(counted(spans_exported) == 10);
 }
@@ -231,7 +231,7 @@ Test(worker_park, no_worker_is_started_afterwards)
 	int count;
 
 	setup(5, 512);
-	exporter_park(false);
+	exporter_park(false, false);
 	exporter_start();
 	commit(10);
 	exporter_flush(1000, true);

@@ -108,7 +108,7 @@ static void fork_one(void)
 		process_claim_child();
 		counters_reset();
 		id_init_child();
-		exporter_child();
+		exporter_child(false);
 		commit(1, "child");
 		exporter_start();
 		exporter_flush(5000, true);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lies in the directory that a supervisor (`tagalong run`, `tagalong agent`) shares with the
+ * processes whose spans it exports: one file of its own, and one that each process makes. Both
+ * sides map them; offsets and no pointers, nothing that is read is believed. */
+#ifndef EXPORTER_SHARED_LAYOUT_H
+#define EXPORTER_SHARED_LAYOUT_H
+
+#include <stdatomic.h>
+#include "base/counters.h"
+#include "exporter/resource_pack.h"
+
+#define SHARED_MAGIC    0x53474154u /* "TAGS" */
+#define SHARED_VERSION  1
+
+#define SHARED_CONTROL  "control" /* the supervisor's file */
+#define SHARED_PREFIX   "spans-"  /* the others': this and 16 hexadecimal digits */
+
+#define SHARED_PATH_MAX 256 /* of the directory, terminator included */
+
+/* The supervisor shows that it lives at least every second; past this it is looked for. */
+#define SHARED_STALE_NS 5000000000ull
+/* Where it cannot be looked for (another pid namespace) it is taken for dead after this. */
+#define SHARED_LOST_NS 60000000000ull
+
+/* A process as others can find it again. */
+struct shared_process {
+	_Atomic uint32_t pid;
+	uint32_t pad;
+	uint64_t pid_space;   /* the pid namespace's number, 0 not known */
+	uint64_t start_ticks; /* tells it from a later process of the same number */
+};
+
+struct shared_control {
+	uint32_t magic, version;
+	struct shared_process supervisor; /* pid 0: it ends, and nobody comes after it */
+	uint32_t file_mode;               /* of the files that processes make */
+	uint32_t pad;
+	uint64_t destination;      /* shared_destination() of its variables */
+	_Atomic uint64_t alive_ns; /* the monotonic clock */
+	_Atomic uint32_t wake __attribute__((aligned(64))); /* a futex: somebody wants to be seen */
+};
+
+struct shared_file {
+	uint32_t magic, version;
+	uint32_t ring_at, ring_size;
+	uint32_t metrics_at, metrics_size; /* 0: none */
+	uint32_t resource_size;
+	_Atomic uint32_t ready; /* all of the above and the resource is there */
+	struct shared_process owner;
+	_Atomic uint32_t consumer; /* the pid of who drains the ring, 0 nobody yet */
+	_Atomic uint32_t retired;  /* the supervisor has let go of it: make a new one */
+	struct counters counters __attribute__((aligned(64)));
+	char resource[RESOURCE_PACKED_MAX] __attribute__((aligned(64)));
+};
+
+#endif

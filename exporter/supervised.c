@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Supervised export: when the ring is shared, and what happens when nobody takes from it any more.
+ */
+#include "base/config.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/raw.h"
+#include "exporter/exporter_parts.h"
+
+static void set_way(enum way w)
+{
+	atomic_store_explicit(&exporter.way, w, memory_order_release);
+}
+
+static bool claim(enum way from)
+{
+	uint32_t way = from;
+
+	return atomic_compare_exchange_strong(&exporter.way, &way, WAY_OPENING);
+}
+
+/* What the constructor left out, since a supervisor was going to do it. */
+static void go_on_alone(struct ring *r)
+{
+	sink_fall_back(&exporter.sink, &config);
+	in_process_begin(r);
+	set_way(WAY_IN_PROCESS);
+}
+
+static void fall_back(int err)
+{
+	count(supervised_fallbacks);
+	if (err == -EXDEV)
+		log_info("spans of this process go elsewhere than its supervisor's: it exports by "
+			 "itself");
+	else
+		log_warn("TAGALONG_SHARED_DIR=%s cannot be used (error %d): this process exports "
+			 "by itself",
+			 config.shared_dir, -err);
+	go_on_alone(NULL);
+}
+
+static void open_or_fall_back(void)
+{
+	int err = shared_open(&exporter.shared, &config, &exporter.sink.resource, 0);
+
+	if (err) {
+		fall_back(err);
+		return;
+	}
+	atomic_store_explicit(&exporter.ring, shared_ring(&exporter.shared), memory_order_release);
+	set_way(WAY_SUPERVISED);
+}
+
+void supervised_begin(void)
+{
+	if (claim(WAY_OPEN))
+		open_or_fall_back();
+}
+
+/* The ring is ours: what it holds leaves first. */
+static void take_over(void)
+{
+	count(supervised_fallbacks);
+	log_warn("the supervisor is gone: this process exports by itself");
+	shared_unlink(&exporter.shared);
+	go_on_alone(shared_ring(&exporter.shared));
+}
+
+void supervised_look(void)
+{
+	enum shared_state state = shared_look(&exporter.shared);
+
+	if (state == SHARED_ATTENDED || !claim(WAY_SUPERVISED))
+		return;
+	if (state == SHARED_ADOPTED) {
+		take_over();
+	} else if (state == SHARED_RETIRED) {
+		open_or_fall_back();
+	} else {
+		exporter.lost = shared_ring(&exporter.shared);
+		fall_back(-ETIMEDOUT);
+	}
+}
