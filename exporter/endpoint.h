@@ -6,8 +6,8 @@
 
 #include "base/config.h"
 #include "base/text.h"
+#include "exporter/endpoint_url.h"
 
-#define ENDPOINT_HOST_MAX 253 /* RFC 1035 section 2.3.4, as text without the last dot */
 #define ENDPOINT_HEAD_MAX 16384
 
 struct endpoint {
