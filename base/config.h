@@ -32,6 +32,10 @@ struct config {
 	uint8_t propagator_order[8]; /* enum propagator_name in the order given, 0-terminated */
 	bool sampler_arg_set;
 	bool traces_exporter_set; /* OTEL_TRACES_EXPORTER was given */
+	bool otlp_protocol_set;   /* for traces, by either variable */
+	/* Of the OTLP variables, what metrics use: those that are no strings. */
+	uint32_t metrics_otlp_protocol, metrics_otlp_timeout;
+	bool metrics_otlp_protocol_set;
 };
 
 /* Indexes of the choices in variables.def. */
@@ -71,8 +75,10 @@ extern struct config config;
  * names variable, value and what is used instead, through `warn` (NULL: log_warn; log_init() is
  * then called here, as soon as TAGALONG_LOG is known). A per-signal
  * OTLP variable that is set wins over the general one: after this call the general fields
- * (otlp_protocol, otlp_headers, otlp_timeout, ...) hold what traces use, but otlp_endpoint and
- * otlp_traces_endpoint stay apart (their paths are built differently).
+ * (otlp_protocol, otlp_headers, otlp_timeout, ...) hold what traces use, and metrics_otlp_protocol,
+ * metrics_otlp_timeout and the strings otlp_metrics_... what metrics use, but the endpoints stay
+ * apart (their paths are built differently). Older names (config_older.h) stand in for variables
+ * that are unset, each with one warning.
  * Takes no memory but one static block of 64 KiB at most; what does not fit is warned about.
  * Call once per process, before any thread. */
 void config_read(char **envp, void (*warn)(void *arg, const char *message), void *arg);

@@ -7,9 +7,9 @@
 
 #include <errno.h>
 
-#define DEFAULT_URL  "http://localhost:4318"
-#define TRACES_PATH  "v1/traces"
-#define TARGET_MAX   4096
+#define DEFAULT_URL "http://localhost:4318"
+#define TRACES_PATH "v1/traces"
+#define TARGET_MAX  4096
 
 struct warner {
 	endpoint_warn_fn fn;
@@ -66,8 +66,8 @@ static void put_userinfo(struct text *t, struct bytes userinfo)
 }
 
 /* All of the request that never changes. */
-static int build_head(struct endpoint *e, const struct endpoint_url *u, const struct config *c, bool is_base,
-		      const struct warner *w)
+static int build_head(struct endpoint *e, const struct endpoint_url *u, const struct config *c,
+		      bool is_base, const struct warner *w)
 {
 	struct text t = { .p = e->head, .size = sizeof(e->head) - 64 };
 	struct headers h;
@@ -121,8 +121,7 @@ static int read_url(struct endpoint *e, const char *name, const char *value, boo
 	}
 	if (err) {
 		warn(w, "%s=%s is not an http URL: %s is used instead", name,
-		     endpoint_shown(copy, value),
-		     DEFAULT_URL "/" TRACES_PATH);
+		     endpoint_shown(copy, value), DEFAULT_URL "/" TRACES_PATH);
 		return err;
 	}
 	if (u.schemeless)

@@ -3,6 +3,7 @@
  * authority; one that is there already is not replaced. */
 #include "exporter/resource.h"
 
+#include "base/config_older.h"
 #include "base/environment.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -174,6 +175,18 @@ static int add_variable(struct resource *r, struct bytes list)
 
 /* ---- all of it ---- */
 
+/* Names from before OTEL_*, for what nobody has said by now. */
+static void add_older(struct resource *r, char **envp)
+{
+	for (size_t i = 0; i < CONFIG_OLDER_COUNT; i++) {
+		const struct config_older_name *older = &config_older_names[i];
+		const char *value = environment_get(envp, older->name);
+
+		if (older->attribute && value && *value)
+			resource_add(r, older->attribute, bytes_of(value));
+	}
+}
+
 static void add_default_service(struct resource *r)
 {
 	const struct resource_attribute *exe = resource_find(r, BYTES("process.executable.name"));
@@ -216,6 +229,7 @@ int resource_detect(struct resource *r, char **envp)
 		log_warn("OTEL_RESOURCE_ATTRIBUTES is not a list of key=value with "
 			 "percent-encoding: "
 			 "ignored");
+	add_older(r, envp);
 	resource_add_process(r);
 	add_default_service(r);
 	add_instance(r);

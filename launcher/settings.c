@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/config.h"
+#include "base/config_older.h"
 #include "exporter/endpoint.h"
 #include "launcher/screen.h"
 #include "launcher/settings.h"
@@ -179,6 +180,18 @@ void settings_read(void (*warn)(void *arg, const char *message), void *arg)
 	look_at_endpoint(warn, arg);
 }
 
+static void print_older_names(const struct screen *screen)
+{
+	char text[1024];
+	int n = snprintf(text, sizeof(text), "Older names, where the new one is unset: ");
+
+	for (size_t i = 0; i < CONFIG_OLDER_COUNT && n < (int)sizeof(text); i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%s (%s)", i ? ", " : "",
+			      config_older_names[i].name, config_older_names[i].meaning);
+	fputc('\n', stdout);
+	screen_wrap(screen, 0, text);
+}
+
 void settings_print_variables(void)
 {
 	struct screen screen;
@@ -200,4 +213,5 @@ void settings_print_variables(void)
 		puts(left);
 		screen_wrap_row(&screen, "", 6, text);
 	}
+	print_older_names(&screen);
 }

@@ -81,6 +81,22 @@ Test(resource, takes_the_service_name_in_the_specified_order)
 	cr_assert_eq(strncmp(value("service.name"), "unknown_service:", 16), 0);
 }
 
+Test(resource, takes_older_names_for_what_nobody_has_said)
+{
+	detect("TRACING_SERVICE_NAME=old", "OTEL_SERVICE_NAME=new");
+	cr_assert_str_eq(value("service.name"), "new");
+	detect("TRACING_SERVICE_NAME=old", "OTEL_RESOURCE_ATTRIBUTES=service.name=new");
+	cr_assert_str_eq(value("service.name"), "new");
+	detect("TRACING_SERVICE_NAME=old", "APP_ENV=a%2Cb");
+	cr_assert_str_eq(value("service.name"), "old");
+	cr_assert_str_eq(value("deployment.environment.name"), "a%2Cb");
+	detect("SERVICE_VERSION=1.2", "OTEL_RESOURCE_ATTRIBUTES=service.version=3");
+	cr_assert_str_eq(value("service.version"), "3");
+	detect("SERVICE_VERSION=1.2", "APP_ENV=");
+	cr_assert_str_eq(value("service.version"), "1.2");
+	cr_assert_str_eq(value("deployment.environment.name"), "(none)");
+}
+
 Test(resource, decodes_the_variable)
 {
 	cr_assert_eq(
