@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One encoded request, as a transport takes it. */
+/* One Export*ServiceRequest, encoded. */
 #ifndef EXPORTER_PAYLOAD_H
 #define EXPORTER_PAYLOAD_H
 
@@ -11,8 +11,8 @@ enum otlp_encoding { OTLP_PROTOBUF, OTLP_JSON };
 struct payload {
 	enum otlp_signal signal;
 	enum otlp_encoding encoding;
-	uint32_t items;    /* spans or data points */
-	struct bytes body; /* an Export...ServiceRequest */
+	uint32_t items; /* spans or data points in it */
+	struct bytes body;
 };
 
 #endif
