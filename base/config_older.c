@@ -9,10 +9,10 @@
 #define OTLP_PORT          ":4318"
 #define OTLP_PATH          "/v1/traces"
 
-#define SAMPLER     "OTEL_TRACES_SAMPLER"
-#define ENDPOINT    "OTEL_EXPORTER_OTLP_ENDPOINT"
-#define ATTRIBUTES  " in OTEL_RESOURCE_ATTRIBUTES"
-#define RATIO_MEANS SAMPLER "=parentbased_traceidratio with that ratio"
+#define SAMPLER            "OTEL_TRACES_SAMPLER"
+#define ENDPOINT           "OTEL_EXPORTER_OTLP_ENDPOINT"
+#define ATTRIBUTES         " in OTEL_RESOURCE_ATTRIBUTES"
+#define RATIO_MEANS        SAMPLER "=parentbased_traceidratio with that ratio"
 
 const struct config_older_name config_older_names[CONFIG_OLDER_COUNT] = {
 	{ "TRACING_ENABLED", OLDER_ENABLED, "OTEL_SDK_DISABLED",

@@ -14,7 +14,8 @@ enum {
 };
 
 struct config_reader {
-	const char *values[CONFIG_VARIABLE_COUNT]; /* as they stand in the environment; NULL: unset */
+	const char
+		*values[CONFIG_VARIABLE_COUNT]; /* as they stand in the environment; NULL: unset */
 	size_t strings_used;
 	void (*warn)(void *arg, const char *message);
 	void *arg;

@@ -59,8 +59,8 @@ static void settle_metrics(struct config_reader *r)
 {
 	config.metrics_otlp_protocol = config.otlp_protocol;
 	config.metrics_otlp_timeout = config.otlp_timeout;
-	config.metrics_otlp_protocol_set = r->values[ROW(otlp_protocol)] ||
-					   r->values[ROW(otlp_metrics_protocol)];
+	config.metrics_otlp_protocol_set =
+		r->values[ROW(otlp_protocol)] || r->values[ROW(otlp_metrics_protocol)];
 	prefer_at(r, ROW(otlp_metrics_protocol), ROW(otlp_protocol),
 		  offsetof(struct config, metrics_otlp_protocol));
 	prefer_at(r, ROW(otlp_metrics_timeout), ROW(otlp_timeout),
@@ -83,7 +83,7 @@ static void check_limit(struct config_reader *r, size_t row)
 	if (!**field || config_parse_uint(bytes_trim(bytes_of(*field)), 0, INT32_MAX, &number) == 0)
 		return;
 	config_warn_bad(r, v, bytes_of(*field), "not a whole number from 0 to 2147483647",
-		 BYTES("no limit"));
+			BYTES("no limit"));
 	*field = "";
 }
 
@@ -129,8 +129,8 @@ void config_settle_signals(struct config_reader *r)
 	check_limit(r, ROW(value_length_limit));
 	check_limit(r, ROW(span_value_length_limit));
 	settle_metrics(r);
-	config.otlp_protocol_set = r->values[ROW(otlp_protocol)] ||
-				   r->values[ROW(otlp_traces_protocol)];
+	config.otlp_protocol_set =
+		r->values[ROW(otlp_protocol)] || r->values[ROW(otlp_traces_protocol)];
 	prefer(r, ROW(otlp_traces_protocol), ROW(otlp_protocol));
 	prefer(r, ROW(otlp_traces_headers), ROW(otlp_headers));
 	prefer(r, ROW(otlp_traces_compression), ROW(otlp_compression));

@@ -60,8 +60,8 @@ static void read_json(struct answer *a, struct bytes body)
 	if (a->loss) {
 		say_json(a, json_object_get(root, "message"));
 	} else if (partial) {
-		reject(a, json_count(spans ? spans : json_object_get(partial,
-								     "rejectedDataPoints")));
+		reject(a,
+		       json_count(spans ? spans : json_object_get(partial, "rejectedDataPoints")));
 		say_json(a, json_object_get(partial, "errorMessage"));
 	}
 	json_decref(root);

@@ -27,9 +27,9 @@
 struct curl_transport {
 	struct destination to;
 	struct post post;
-	struct curl_slist *headers;  /* of every request */
-	struct gzip_buffer body;     /* compressed, framed, or not used */
-	const char *items;           /* "spans" */
+	struct curl_slist *headers; /* of every request */
+	struct gzip_buffer body;    /* compressed, framed, or not used */
+	const char *items;          /* "spans" */
 	struct complaints complaints;
 	const _Atomic uint32_t *stop;
 	_Atomic uint32_t failing;
@@ -82,8 +82,9 @@ static int build_headers(struct curl_transport *t)
 	if (!err && t->to.protocol == OTLP_GRPC)
 		err = add_header(&t->headers, "te: trailers");
 	if (!err && t->to.gzip)
-		err = add_header(&t->headers, t->to.protocol == OTLP_GRPC ? "grpc-encoding: gzip"
-									  : "content-encoding: gzip");
+		err = add_header(&t->headers, t->to.protocol == OTLP_GRPC
+						      ? "grpc-encoding: gzip"
+						      : "content-encoding: gzip");
 	if (!err && t->to.protocol == OTLP_GRPC)
 		err = add_header(&t->headers, "grpc-accept-encoding: identity,gzip");
 	return err;

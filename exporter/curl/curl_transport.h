@@ -23,8 +23,8 @@ void curl_transport_free(struct curl_transport *t);
 /* What to encode for it: JSON for http/json, else protobuf. Over HTTP it sends either. */
 enum otlp_encoding curl_transport_encoding(const struct curl_transport *t);
 
-/* One attempt by the deadline (monotonic). True: *o is final. False: worth another try; *asked_ms is
- * what the receiver asked for (Retry-After, RetryInfo), else 0. When stopped, *o is
+/* One attempt by the deadline (monotonic). True: *o is final. False: worth another try; *asked_ms
+ * is what the receiver asked for (Retry-After, RetryInfo), else 0. When stopped, *o is
  * LOSS_UNDELIVERABLE, and final. */
 bool curl_transport_attempt(struct curl_transport *t, const struct payload *p, uint64_t deadline_ns,
 			    struct outcome *o, uint64_t *asked_ms);

@@ -132,7 +132,8 @@ static bool is_plain_grpc(const struct variables *v)
 	return bytes_equal(bytes_of(v->insecure), BYTES("true"));
 }
 
-/* Plain text unless TLS is asked for: OTEL_EXPORTER_OTLP_INSECURE does so, and is for gRPC alone. */
+/* Plain text unless TLS is asked for: OTEL_EXPORTER_OTLP_INSECURE does so, and is for gRPC alone.
+ */
 static void settle_scheme(struct destination *d, const struct variables *v,
 			  const struct endpoint_url *u, const struct warner *w)
 {
@@ -155,7 +156,8 @@ static void settle_protocol(struct destination *d, const struct variables *v,
 		return;
 	d->protocol = OTLP_GRPC;
 	warn(w,
-	     "%s is port %u, where receivers take gRPC: OTEL_EXPORTER_OTLP_PROTOCOL=grpc is assumed",
+	     "%s is port %u, where receivers take gRPC: OTEL_EXPORTER_OTLP_PROTOCOL=grpc is "
+	     "assumed",
 	     v->name, GRPC_PORT);
 }
 
@@ -254,8 +256,8 @@ static void read_headers(struct destination *d, const struct variables *v, const
 	headers_write(&h, &t);
 	put_headers(d, &t);
 	if (h.bad.n)
-		warn(w, "%s: left out what is not understood or not allowed: %.*s",
-		     v->headers_name, (int)h.bad.n, h.bad.p);
+		warn(w, "%s: left out what is not understood or not allowed: %.*s", v->headers_name,
+		     (int)h.bad.n, h.bad.p);
 }
 
 static const char *readable(const char *path, const char *what, const struct warner *w)

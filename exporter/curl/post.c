@@ -30,8 +30,12 @@ static size_t take_body(char *piece, size_t size, size_t count, void *arg)
 /* libcurl's own sockets would be left open in programs that we start. */
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
-	(void)arg;
+	struct post *p = arg;
+
 	(void)purpose;
+	p->wants_socket = true;
+	if (p->kept_only)
+		return CURL_SOCKET_BAD;
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
@@ -44,6 +48,7 @@ static void set_transfer(struct post *p)
 	curl_easy_setopt(p->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MAX_MS);
 	curl_easy_setopt(p->easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(p->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(p->easy, CURLOPT_OPENSOCKETDATA, p);
 	curl_easy_setopt(p->easy, CURLOPT_ERRORBUFFER, p->error);
 	curl_easy_setopt(p->easy, CURLOPT_HEADERFUNCTION, take_line);
 	curl_easy_setopt(p->easy, CURLOPT_HEADERDATA, p);
@@ -66,12 +71,8 @@ static void set_proxy(struct post *p)
 static void set_destination(struct post *p)
 {
 	const struct destination *d = p->to;
-	long version = CURL_HTTP_VERSION_2TLS;
 
-	if (d->protocol == OTLP_GRPC && !d->https)
-		version = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
 	curl_easy_setopt(p->easy, CURLOPT_URL, d->url);
-	curl_easy_setopt(p->easy, CURLOPT_HTTP_VERSION, version);
 	curl_easy_setopt(p->easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	if (d->certificate)
 		curl_easy_setopt(p->easy, CURLOPT_CAINFO, d->certificate);
@@ -223,25 +224,56 @@ static void word_error(struct post *p, CURLcode code)
 	snprintf(p->error, sizeof(p->error), "%s", words);
 }
 
+static int perform(struct post *p, long version, uint64_t deadline_ns, CURLcode *code)
+{
+	int err;
+
+	*code = CURLE_OK;
+	reply_reset(&p->reply);
+	p->error[0] = '\0';
+	p->wants_socket = false;
+	curl_easy_setopt(p->easy, CURLOPT_HTTP_VERSION, version);
+	curl_easy_setopt(p->easy, CURLOPT_TIMEOUT_MS, timeout_ms(deadline_ns));
+	if (curl_multi_add_handle(p->multi, p->easy))
+		return -ENOMEM;
+	err = transfer(p, code);
+	curl_multi_remove_handle(p->multi, p->easy);
+	return err;
+}
+
+/* HTTP/2 without TLS, where nothing is negotiated. libcurl before 8.0 starts HTTP/2 again on the
+ * connection it kept when it is told of prior knowledge, and breaks it (curl issue 10634). So kept
+ * connections are used without being told, and only new ones are opened with. */
+static int perform_unasked(struct post *p, uint64_t deadline_ns, CURLcode *code)
+{
+	int err;
+
+	if (curl_version_info(CURLVERSION_NOW)->version_num < 0x080000) {
+		p->kept_only = true;
+		err = perform(p, CURL_HTTP_VERSION_2TLS, deadline_ns, code);
+		p->kept_only = false;
+		if (err || !p->wants_socket)
+			return err;
+	}
+	return perform(p, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE, deadline_ns, code);
+}
+
 enum post_result post_send(struct post *p, struct curl_slist *headers, struct bytes body,
 			   uint64_t deadline_ns, unsigned *reset)
 {
-	CURLcode code = CURLE_OK;
 	enum post_result result;
+	CURLcode code;
 	int err;
 
-	reply_reset(&p->reply);
-	p->error[0] = '\0';
 	curl_easy_setopt(p->easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(p->easy, CURLOPT_POSTFIELDS, body.p);
 	curl_easy_setopt(p->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
-	curl_easy_setopt(p->easy, CURLOPT_TIMEOUT_MS, timeout_ms(deadline_ns));
-	if (curl_multi_add_handle(p->multi, p->easy))
-		return POST_NO_MEMORY;
-	err = transfer(p, &code);
-	curl_multi_remove_handle(p->multi, p->easy);
+	if (p->to->protocol == OTLP_GRPC && !p->to->https)
+		err = perform_unasked(p, deadline_ns, &code);
+	else
+		err = perform(p, CURL_HTTP_VERSION_2TLS, deadline_ns, &code);
 	if (err)
-		return POST_STOPPED;
+		return err == -ENOMEM ? POST_NO_MEMORY : POST_STOPPED;
 	result = judge(p, code, reset);
 	if (result == POST_FAILED)
 		word_error(p, code);

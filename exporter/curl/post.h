@@ -12,6 +12,8 @@ struct post {
 	const _Atomic uint32_t *stop;
 	CURLM *multi; /* holds the connections */
 	CURL *easy;
+	bool kept_only;    /* no new connection may be opened */
+	bool wants_socket; /* one was, or would have been */
 	struct reply reply;
 	char error[CURL_ERROR_SIZE]; /* libcurl's words on the last request */
 };

@@ -5,9 +5,9 @@
 
 #include "exporter/curl/gzip.h"
 
-#define REPLY_HEAD_MAX (64 << 10) /* all header lines and trailers together */
-#define REPLY_BODY_MAX (4 << 20)  /* OTLP's limit of a response */
-#define REPLY_VALUE_MAX 8192      /* of one header that is kept */
+#define REPLY_HEAD_MAX  (64 << 10) /* all header lines and trailers together */
+#define REPLY_BODY_MAX  (4 << 20)  /* OTLP's limit of a response */
+#define REPLY_VALUE_MAX 8192       /* of one header that is kept */
 
 /* A header's value, the last one given. */
 struct reply_value {

@@ -11,7 +11,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import exporter_driver                          # noqa: E402
+from curl_driver import CurlDriver              # noqa: E402
 from harness import paths                       # noqa: E402
+from harness.certificates import Certificates   # noqa: E402
 from harness.run import Run, build_victim       # noqa: E402
 from harness.upstream import Upstream           # noqa: E402
 from otlp_receiver import OtlpReceiver          # noqa: E402
@@ -86,3 +88,24 @@ def drive(tmp_path):
     yield start
     for d in made:
         d.close()
+
+
+@pytest.fixture
+def transport(tmp_path):
+    """Starts libcurl transports to be led by hand: transport(url, **variables)."""
+    exporter_driver.build()
+    made = []
+
+    def start(endpoint=None, signal="traces", **env):
+        if endpoint:
+            env.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        made.append(CurlDriver(tmp_path, env, signal))
+        return made[-1]
+    yield start
+    for d in made:
+        d.close()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("certificates"))

@@ -12,7 +12,7 @@ LOST = ("rejected", "response", "retries", "exit", "undeliverable", "file", "mem
 
 
 def build():
-    if not PROGRAM.exists():
+    if not PROGRAM.exists() or not (PROGRAM.parent / "curl_driver").exists():
         subprocess.run(["make", "-s", "-C", paths.ROOT, "drivers"], check=True)
 
 

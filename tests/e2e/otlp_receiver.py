@@ -8,12 +8,15 @@
 Behaviours: ok, chunked, until-close, interim (100 and 103 first), bytewise, slow:SECONDS, status:CODE
 (with retry-after:SECONDS or retry-date:SECONDS), partial:REJECTED:MESSAGE, early-close, reset, hang,
 never-read, refuse-early (413 before the body is read), close-after (answers, then closes), garbage,
-endless, empty (200 without a body).
+endless, empty (200 without a body), redirect:URL.
+
+Bodies may be gzip and JSON; with `tls` (an ssl.SSLContext) it speaks TLS.
 
 As a command: otlp_receiver.py [--port N] [behaviour ...], prints each span as a JSON line.
 """
 import argparse
 import email.utils
+import gzip
 import json
 import socket
 import struct
@@ -152,13 +155,26 @@ class Request:
         self.spans = []
         self.behaviour = None
 
+    @property
+    def is_json(self):
+        return self.headers.get("content-type") == "application/json"
+
+    @property
+    def plain(self):
+        """The body without its content coding."""
+        if self.headers.get("content-encoding") == "gzip":
+            return gzip.decompress(self.body)
+        return self.body
+
 
 class _Gone(Exception):
     pass
 
 
 class OtlpReceiver:
-    def __init__(self, port=0, host="127.0.0.1", on_span=None, family=socket.AF_INET):
+    def __init__(self, port=0, host="127.0.0.1", on_span=None, family=socket.AF_INET, tls=None):
+        self.tls = tls
+        self.handshakes_failed = 0
         self.lock = threading.Condition()
         self.requests, self.connections = [], 0
         self.script = ["ok"]
@@ -182,7 +198,7 @@ class OtlpReceiver:
 
     @property
     def url(self):
-        return f"http://{self.address[0]}:{self.port}"
+        return f"http{'s' if self.tls else ''}://{self.address[0]}:{self.port}"
 
     @property
     def spans(self):
@@ -248,8 +264,15 @@ class OtlpReceiver:
                 self.open.add(s)
             threading.Thread(target=self._serve, args=(s, number), daemon=True).start()
 
-    def _serve(self, s, number):
+    def _serve(self, raw, number):
+        s = raw
         try:
+            if self.tls:
+                try:
+                    s = self.tls.wrap_socket(raw, server_side=True)
+                except OSError:
+                    self.handshakes_failed += 1
+                    return
             if self._next(peek=True) == "never-read":
                 self._next()
                 self._sleep(3600)
@@ -262,7 +285,7 @@ class OtlpReceiver:
                 self.errors.append(repr(e))
         finally:
             with self.lock:
-                self.open.discard(s)
+                self.open.discard(raw)
             s.close()
 
     def _next(self, peek=False):
@@ -293,6 +316,8 @@ class OtlpReceiver:
             if name.lower() in headers:
                 raise ValueError(f"header {name} is there twice")
             headers[name.lower()] = value.strip()
+        if "content-length" not in headers:
+            raise ValueError(f"no length: {line}")
         length = int(headers["content-length"])
         behaviour = self._next()
         request = Request(line.decode("latin-1").strip(), headers, b"", number)
@@ -305,7 +330,7 @@ class OtlpReceiver:
         return self._answer(s, request, words)
 
     def _answer(self, s, request, words):
-        ok = not words.keys() & {"status", "early-close", "reset", "hang", "refuse-early", "garbage",
+        ok = not words.keys() & {"status", "redirect", "early-close", "reset", "hang", "refuse-early", "garbage",
                                  "endless"}
         body = b""
         if "slow" in words:
@@ -313,6 +338,9 @@ class OtlpReceiver:
         if "partial" in words:
             rejected, _, message = words["partial"].partition(":")
             body = partial_success(int(rejected), message)
+            if request.is_json:
+                body = json.dumps({"partialSuccess": {
+                    "rejectedSpans": rejected, "errorMessage": message}}).encode()
         self._keep(request, ok)
         if "hang" in words:
             self._sleep(3600)
@@ -328,13 +356,19 @@ class OtlpReceiver:
             s.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             while True:
                 s.sendall(b"\0" * 65536)
-        return self._send(s, words, body)
+        return self._send(s, request, words, body)
 
-    def _send(self, s, words, body):
+    def _send(self, s, request, words, body):
         code = int(words.get("status", 413 if "refuse-early" in words else 200))
-        head = [f"HTTP/1.1 {code} Whatever", "Content-Type: application/x-protobuf"]
+        if "redirect" in words:
+            code = 307
+        kind = "application/json" if request.is_json else "application/x-protobuf"
+        head = [f"HTTP/1.1 {code} Whatever", f"Content-Type: {kind}"]
         if code >= 400:
-            body = status_message("told to")
+            body = b'{"code": 13, "message": "told to"}' if request.is_json else \
+                status_message("told to")
+        if "redirect" in words:
+            head.append(f"Location: {words['redirect']}")
         if "retry-after" in words:
             head.append(f"Retry-After: {words['retry-after']}")
         if "retry-date" in words:
@@ -364,7 +398,8 @@ class OtlpReceiver:
 
     def _keep(self, request, ok):
         if ok:
-            for rs in decode(request.body).get("resourceSpans", []):
+            body = request.plain
+            for rs in (json.loads(body) if request.is_json else decode(body)).get("resourceSpans", []):
                 resource = rs.get("resource", {}).get("attributes", [])
                 for ss in rs.get("scopeSpans", []):
                     for span in ss.get("spans", []):

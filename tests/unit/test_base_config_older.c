@@ -35,7 +35,8 @@ static void expect_endpoint(char *entry, const char *url)
 
 Test(config_older, names_stand_in_for_variables_and_say_so)
 {
-	read_config("TRACING_ENABLED=False", "TRACING_SERVICE_NAME=api", "TRACING_SAMPLE_RATE=0.25");
+	read_config("TRACING_ENABLED=False", "TRACING_SERVICE_NAME=api",
+		    "TRACING_SAMPLE_RATE=0.25");
 	cr_assert(config.disabled);
 	cr_assert_str_eq(config.service_name, "api");
 	cr_assert_eq(config.sampler, SAMPLER_PARENT_RATIO);

@@ -11,7 +11,8 @@ from .process import Process
 from .spans import SpanFile
 from .wait import wait_for
 
-_OURS = re.compile(r"^(OTEL_|TAGALONG_|TRACEPARENT$|TRACESTATE$|LD_PRELOAD$|BAGGAGE$)")
+_OURS = re.compile(r"^(OTEL_|TAGALONG_|TRACING_|OTLP_ENDPOINT$|JAEGER_ENDPOINT$|SERVICE_VERSION$|APP_ENV$|"
+                   r"TRACEPARENT$|TRACESTATE$|LD_PRELOAD$|BAGGAGE$)")
 
 
 def clean_environment():
