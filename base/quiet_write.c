@@ -25,7 +25,7 @@ ssize_t quiet_write(int fd, const void *p, size_t n)
 	written = raw_write(fd, p, n);
 	came = companion(written) & ~pending; /* what was pending is the program's own */
 	if (came)
-		raw_rt_sigtimedwait(&came, &at_once);
+		raw_rt_sigtimedwait(&came, NULL, &at_once);
 	if (~before & blocked)
 		raw_rt_sigprocmask(SIG_SETMASK, &before, NULL);
 	return written;

@@ -406,6 +406,11 @@ static inline int raw_tgkill(int pid, int tid, int signal)
 	return (int)raw_syscall3(SYS_tgkill, pid, tid, signal);
 }
 
+static inline int raw_kill(int pid, int signal)
+{
+	return (int)raw_syscall3(SYS_kill, pid, signal, 0);
+}
+
 static inline int raw_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old)
 {
 	return (int)raw_syscall6(SYS_rt_sigprocmask, how, (long)set, (long)old, RAW_SIGSET_SIZE, 0,
@@ -417,11 +422,13 @@ static inline int raw_rt_sigpending(uint64_t *set)
 	return (int)raw_syscall3(SYS_rt_sigpending, (long)set, RAW_SIGSET_SIZE, 0);
 }
 
-/* The number of the signal that was pending and is taken away, or -EAGAIN. */
-static inline int raw_rt_sigtimedwait(const uint64_t *set, const struct timespec *timeout)
+/* The number of the signal that was pending and is taken away, or -EAGAIN. info: what came with
+ * it, or NULL. */
+static inline int raw_rt_sigtimedwait(const uint64_t *set, siginfo_t *info,
+				      const struct timespec *timeout)
 {
-	return (int)raw_syscall6(SYS_rt_sigtimedwait, (long)set, 0, (long)timeout, RAW_SIGSET_SIZE,
-				 0, 0);
+	return (int)raw_syscall6(SYS_rt_sigtimedwait, (long)set, (long)info, (long)timeout,
+				 RAW_SIGSET_SIZE, 0, 0);
 }
 
 static inline int raw_prctl(int option, long a, long b, long c, long d)

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program stays in our process group, where pipelines, job control and kill(0) expect it: what
+ * the terminal or a shell sends to the group reaches it without us, and what was sent to us alone
+ * we pass on. Nobody gets a signal twice. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/raw.h"
+#include "launcher/given.h"
+#include "launcher/init.h"
+#include "launcher/witness.h"
+
+#define BIT(signo) (1ULL << ((signo)-1))
+
+struct ward {
+	struct init *init;
+	pid_t pid;
+	int stopped_by; /* the signal, until we have stopped as well */
+	bool ended;
+	int status; /* how */
+};
+
+struct start {
+	struct given given;
+	const struct init *init;
+	volatile int error;
+};
+
+static _Noreturn void become(struct start *s)
+{
+	if (s->init->in_child)
+		s->init->in_child(s->init->arg);
+	given_give(&s->given);
+	execvp(s->init->command[0], s->init->command);
+	s->error = errno;
+	_exit(EXIT_FAILURE);
+}
+
+/* The child shares our memory until it is the program, so that it can say why it did not become
+ * it; no pipe is needed, and none can be missing. */
+static pid_t start(struct start *s)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		become(s);
+	if (pid < 0)
+		return -errno;
+	if (!s->error)
+		return pid;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return -s->error;
+}
+
+static void note_child(struct ward *w, int status)
+{
+	if (WIFSTOPPED(status)) {
+		w->stopped_by = WSTOPSIG(status);
+	} else if (WIFCONTINUED(status)) {
+		w->stopped_by = 0;
+	} else {
+		w->status = status;
+		w->ended = true;
+	}
+}
+
+/* Orphans of the tree are waited for and forgotten. */
+static void reap(struct ward *w)
+{
+	struct init *i = w->init;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+		if (pid == w->pid && !w->ended) {
+			note_child(w, status);
+		} else if (pid == i->companion && (WIFEXITED(status) || WIFSIGNALED(status))) {
+			i->companion = 0;
+			if (i->on_companion_end)
+				i->on_companion_end(i->arg, status);
+		}
+	}
+}
+
+/* Did the whole group get it? Without a witness: what the terminal's keys and size send. */
+static bool sent_to_group(const siginfo_t *info)
+{
+	switch (witness_ask(info->si_signo)) {
+	case REACH_GROUP:
+		return true;
+	case REACH_US:
+		return false;
+	default:
+		break;
+	}
+	return info->si_code == SI_KERNEL &&
+	       (BIT(info->si_signo) & (BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTSTP) | BIT(SIGTTIN) |
+				       BIT(SIGTTOU) | BIT(SIGWINCH)));
+}
+
+static void pass_on(const struct ward *w, siginfo_t *info)
+{
+	bool by_somebody = info->si_code == SI_USER || info->si_code == SI_QUEUE;
+	pid_t group, to = w->pid;
+
+	if (by_somebody && witness_is(info->si_pid))
+		return;
+	if (sent_to_group(info)) {
+		group = getpgid(w->pid);
+		if (group == getpgrp())
+			return;
+		/* A shell that made a group of its own: ours is what its parent knows it by. */
+		if (group == w->pid)
+			to = -group;
+	} else if (by_somebody && info->si_pid == w->pid) {
+		/* It means its parent, and that is not us. */
+		to = getppid();
+		if (to <= 0)
+			return;
+	}
+	if (info->si_code == SI_QUEUE && to > 0) /* with its value and its sender */
+		raw_syscall3(SYS_rt_sigqueueinfo, to, info->si_signo, (long)info);
+	else
+		kill(to, info->si_signo);
+}
+
+/* The group in the terminal's foreground, or 0; *terminal: to be closed. */
+static pid_t foreground(int *terminal)
+{
+	pid_t group;
+
+	*terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (*terminal < 0)
+		return 0;
+	group = tcgetpgrp(*terminal);
+	return group > 0 ? group : 0;
+}
+
+/* Stops us as the program was stopped, so that the shell sees it. Where that stop has no meaning
+ * (nobody is there to continue us, or we are process 1), the kernel makes nothing of it. */
+static void stop_along(struct ward *w)
+{
+	int signo = w->stopped_by, terminal;
+	pid_t group = getpgid(w->pid), front = foreground(&terminal);
+	uint64_t bit;
+
+	if (signo != SIGTSTP && signo != SIGTTIN && signo != SIGTTOU)
+		signo = SIGSTOP;
+	bit = BIT(signo);
+	witness_mind(w->pid);
+	signal(signo, SIG_DFL);
+	/* Still blocked, it is taken back by a SIGCONT: that cannot come unnoticed in between. */
+	if (signo != SIGSTOP)
+		kill(getpid(), signo);
+	reap(w);
+	if (w->stopped_by && !w->ended) {
+		if (signo == SIGSTOP)
+			kill(getpid(), signo);
+		raw_rt_sigprocmask(SIG_UNBLOCK, &bit, NULL);
+		raw_rt_sigprocmask(SIG_BLOCK, &bit, NULL);
+	}
+	signal(signo, SIG_IGN);
+	w->stopped_by = 0;
+	witness_mind(0);
+	/* The shell gave the terminal to our group: to the program's, if that had it. */
+	if (terminal >= 0) {
+		if (front && front == group && front != getpgrp() &&
+		    tcgetpgrp(terminal) == getpgrp())
+			tcsetpgrp(terminal, group);
+		close(terminal);
+	}
+}
+
+static void look_after(struct ward *w)
+{
+	static const uint64_t every_signal = ~0ULL;
+	siginfo_t info;
+	int signo;
+
+	reap(w);
+	while (!w->ended) {
+		if (w->stopped_by)
+			stop_along(w);
+		if (w->ended)
+			break;
+		signo = raw_rt_sigtimedwait(&every_signal, &info, NULL);
+		if (signo == SIGCHLD)
+			reap(w);
+		if (signo > 0 && (signo != SIGCHLD || info.si_code <= 0))
+			pass_on(w, &info);
+	}
+}
+
+int init_run(struct init *i, int *exec_error)
+{
+	struct start s = { .init = i };
+	struct ward w = { .init = i };
+
+	given_take(&s.given);
+	witness_start(); /* without them, less is known of each signal */
+	w.pid = start(&s);
+	*exec_error = s.error;
+	if (w.pid < 0) {
+		witness_end();
+		given_give(&s.given);
+		return w.pid;
+	}
+	given_let_go();
+	look_after(&w);
+	witness_end();
+	return w.status;
+}
+
+_Noreturn void init_leave(int status)
+{
+	static const struct rlimit none;
+	int signo = WTERMSIG(status);
+	uint64_t bit;
+
+	if (!WIFSIGNALED(status))
+		_exit(WEXITSTATUS(status));
+	bit = BIT(signo);
+	/* A core file needs both: a pipe in core_pattern does not look at the limit. */
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(signo, SIG_DFL);
+	kill(getpid(), signo);
+	raw_rt_sigprocmask(SIG_UNBLOCK, &bit, NULL);
+	_exit(128 + signo);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The witnesses run in our memory and with our thread-locals, errno among them: they make system
+ * calls of their own and call nothing of libc. */
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include "base/raw.h"
+#include "launcher/witness.h"
+
+#define SIGNALS     64
+#define REAL_TIME   32 /* from here on signals are queued, not merged */
+#define STACK_BYTES 16384
+#define PATIENCE_NS 250000000L
+
+/* We ask by the last of all: what came before is taken before it. */
+#define QUESTION SIGNALS
+
+struct witness {
+	uint32_t answered; /* the number of the last question; 0: it has ended (the kernel's word) */
+	uint32_t asked;
+	uint32_t seen[SIGNALS + 1]; /* signals of each number that were not accounted for yet */
+	pid_t pid;
+	bool outside;
+	_Alignas(16) char stack[STACK_BYTES];
+};
+
+static struct witness inside, outside = { .outside = true };
+static pid_t ours;
+static char minded[32]; /* its file in /proc; "" when there is none */
+
+static const uint64_t every_signal = ~0ULL;
+
+/* Goes on or has ended: anything but T (stopped) and t (traced). */
+static bool minded_moves(void)
+{
+	char text[512], *end;
+	int fd = raw_open(minded, O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = raw_read(fd, text, sizeof(text) - 1);
+	raw_close(fd);
+	for (end = text + (n > 0 ? n : 0); end > text && *end != ')'; end--)
+		;
+	return end > text && text + n > end + 2 && end[2] != 'T' && end[2] != 't';
+}
+
+static void note(struct witness *w, int signo, const siginfo_t *info)
+{
+	if (info->si_code == SI_USER && info->si_pid == ours) {
+		if (signo != QUESTION)
+			return;
+		__atomic_store_n(&w->answered, __atomic_load_n(&w->asked, __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELEASE);
+		raw_futex(&w->answered, FUTEX_WAKE, 1, NULL);
+	} else {
+		__atomic_fetch_add(&w->seen[signo], 1, __ATOMIC_RELAXED);
+	}
+}
+
+static int attend(void *arg)
+{
+	static const struct timespec second = { .tv_sec = 1 };
+	struct witness *w = arg;
+	const struct timespec *timeout;
+	siginfo_t info;
+	int signo;
+
+	raw_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	raw_prctl(PR_SET_NAME, (long)"tagalong-signal", 0, 0, 0);
+	if (w->outside)
+		raw_syscall3(SYS_setpgid, 0, 0, 0);
+	while (raw_getppid() == ours) {
+		timeout = w->outside && minded[0] ? &second : NULL;
+		signo = raw_rt_sigtimedwait(&every_signal, &info, timeout);
+		if (signo > 0)
+			note(w, signo, &info);
+		else if (signo == -EAGAIN && minded_moves())
+			raw_kill(ours, SIGCONT);
+	}
+	return 0;
+}
+
+static int start(struct witness *w)
+{
+	/* No signal at its end, so that it is none of the children that waitpid() tells of. */
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_CHILD_CLEARTID;
+
+	memset(w->seen, 0, sizeof(w->seen));
+	w->asked = w->answered = 1;
+	w->pid = clone(attend, w->stack + STACK_BYTES, flags, w, NULL, NULL, &w->answered);
+	if (w->pid < 0) {
+		w->pid = 0;
+		return -errno;
+	}
+	if (w->outside) /* before the first signal, whoever of us two is the faster */
+		raw_syscall3(SYS_setpgid, w->pid, w->pid, 0);
+	return 0;
+}
+
+static void end(struct witness *w)
+{
+	if (!w->pid)
+		return;
+	raw_kill(w->pid, SIGKILL);
+	waitpid(w->pid, NULL, __WALL);
+	w->pid = 0;
+}
+
+int witness_start(void)
+{
+	int err;
+
+	ours = raw_getpid();
+	minded[0] = '\0';
+	/* The one outside first: whoever goes through a list of processes then comes to it before
+	 * the other, and nothing looks like a signal to the group half-way. */
+	err = start(&outside);
+	if (!err)
+		err = start(&inside);
+	if (err)
+		witness_end();
+	return err;
+}
+
+void witness_end(void)
+{
+	end(&inside);
+	end(&outside);
+}
+
+int witness_is(pid_t pid)
+{
+	return pid > 0 && (pid == inside.pid || pid == outside.pid);
+}
+
+/* True when it has counted all that it was sent before this call. */
+static bool ask(struct witness *w)
+{
+	const struct timespec patience = { .tv_nsec = PATIENCE_NS };
+	uint32_t number = w->asked + 1 ? w->asked + 1 : 1, now;
+
+	if (!w->pid)
+		return false;
+	__atomic_store_n(&w->asked, number, __ATOMIC_RELEASE);
+	raw_kill(w->pid, SIGCONT); /* somebody may have stopped it */
+	raw_kill(w->pid, QUESTION);
+	while ((now = __atomic_load_n(&w->answered, __ATOMIC_ACQUIRE)) != number && now)
+		if (raw_futex(&w->answered, FUTEX_WAIT, now, &patience) == -ETIMEDOUT)
+			return false;
+	if (!now)
+		end(w);
+	return now;
+}
+
+static uint32_t *counter(struct witness *w, int signo)
+{
+	return &w->seen[signo];
+}
+
+enum reach witness_ask(int signo)
+{
+	uint32_t group, single;
+
+	/* Whoever signals a group holds the kernel's lock of the process list until all have it;
+	 * any setpgid() waits for that, and there is no such process. */
+	raw_syscall3(SYS_setpgid, INT32_MAX, INT32_MAX, 0);
+	if (!ask(&inside))
+		return REACH_UNKNOWN;
+	group = __atomic_load_n(counter(&inside, signo), __ATOMIC_RELAXED);
+	if (!ask(&outside))
+		return REACH_UNKNOWN;
+	single = __atomic_load_n(counter(&outside, signo), __ATOMIC_RELAXED);
+	if (signo < REAL_TIME) {
+		__atomic_fetch_sub(counter(&inside, signo), group, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(counter(&outside, signo), single, __ATOMIC_RELAXED);
+	} else {
+		if (group)
+			__atomic_fetch_sub(counter(&inside, signo), 1, __ATOMIC_RELAXED);
+		if (single && single >= group)
+			__atomic_fetch_sub(counter(&outside, signo), 1, __ATOMIC_RELAXED);
+	}
+	return group > single ? REACH_GROUP : REACH_US;
+}
+
+void witness_mind(pid_t child)
+{
+	if (child)
+		snprintf(minded, sizeof(minded), "/proc/%d/stat", (int)child);
+	else
+		minded[0] = '\0';
+	ask(&outside);
+}
