@@ -9,15 +9,15 @@
 #include <sys/time.h>
 
 struct given {
-	uint64_t mask;			/* of signals */
-	struct sigaction child_signal;	/* what was to happen at SIGCHLD */
-	struct itimerval timers[3];	/* alarm() and its like */
-	int death_signal;		/* which we get at our parent's end */
+	uint64_t mask;                 /* of signals */
+	struct sigaction child_signal; /* what was to happen at SIGCHLD */
+	struct itimerval timers[3];    /* alarm() and its like */
+	int death_signal;              /* which we get at our parent's end */
 	int subreaper;
 };
 
-/* Takes it from this process, which from then on has all signals blocked, can wait for children, and
- * has its tree's orphans as such. */
+/* Takes it from this process, which from then on has all signals blocked, can wait for children,
+ * and has its tree's orphans as such. */
 void given_take(struct given *g);
 
 /* Gives it to this process: in the child, or again here. The signal mask comes last. */

@@ -14,6 +14,8 @@
 #include "launcher/witness.h"
 
 #define BIT(signo) (1ULL << ((signo)-1))
+#define TAKE_NOW   (&(const struct timespec){ 0 })
+#define TAKE_NEXT  NULL
 
 struct ward {
 	struct init *init;
@@ -140,10 +142,29 @@ static pid_t foreground(int *terminal)
 	return group > 0 ? group : 0;
 }
 
+/* Takes a signal of the set and does what it asks for. False when there is none. */
+static bool take(struct ward *w, uint64_t set, const struct timespec *timeout)
+{
+	static const int stops[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+	siginfo_t info;
+	int signo = raw_rt_sigtimedwait(&set, &info, timeout);
+
+	if (signo <= 0)
+		return false;
+	if (signo == SIGCHLD)
+		reap(w);
+	if (signo != SIGCHLD || info.si_code <= 0)
+		pass_on(w, &info);
+	if (signo == SIGCONT)
+		witness_forget(stops, sizeof(stops) / sizeof(stops[0]));
+	return true;
+}
+
 /* Stops us as the program was stopped, so that the shell sees it. Where that stop has no meaning
  * (nobody is there to continue us, or we are process 1), the kernel makes nothing of it. */
 static void stop_along(struct ward *w)
 {
+	static const int cont = SIGCONT;
 	int signo = w->stopped_by, terminal;
 	pid_t group = getpgid(w->pid), front = foreground(&terminal);
 	uint64_t bit;
@@ -153,9 +174,12 @@ static void stop_along(struct ward *w)
 	bit = BIT(signo);
 	witness_mind(w->pid);
 	signal(signo, SIG_DFL);
+	while (take(w, BIT(SIGCONT), TAKE_NOW)) /* which the stop would drop */
+		;
 	/* Still blocked, it is taken back by a SIGCONT: that cannot come unnoticed in between. */
 	if (signo != SIGSTOP)
 		kill(getpid(), signo);
+	witness_forget(&cont, 1);
 	reap(w);
 	if (w->stopped_by && !w->ended) {
 		if (signo == SIGSTOP)
@@ -177,21 +201,12 @@ static void stop_along(struct ward *w)
 
 static void look_after(struct ward *w)
 {
-	static const uint64_t every_signal = ~0ULL;
-	siginfo_t info;
-	int signo;
-
 	reap(w);
 	while (!w->ended) {
 		if (w->stopped_by)
 			stop_along(w);
-		if (w->ended)
-			break;
-		signo = raw_rt_sigtimedwait(&every_signal, &info, NULL);
-		if (signo == SIGCHLD)
-			reap(w);
-		if (signo > 0 && (signo != SIGCHLD || info.si_code <= 0))
-			pass_on(w, &info);
+		else
+			take(w, ~0ULL, TAKE_NEXT);
 	}
 }
 

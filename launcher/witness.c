@@ -20,7 +20,8 @@
 #define QUESTION SIGNALS
 
 struct witness {
-	uint32_t answered; /* the number of the last question; 0: it has ended (the kernel's word) */
+	uint32_t
+		answered; /* the number of the last question; 0: it has ended (the kernel's word) */
 	uint32_t asked;
 	uint32_t seen[SIGNALS + 1]; /* signals of each number that were not accounted for yet */
 	pid_t pid;
@@ -158,9 +159,14 @@ static bool ask(struct witness *w)
 	return now;
 }
 
-static uint32_t *counter(struct witness *w, int signo)
+static uint32_t count(const struct witness *w, int signo)
 {
-	return &w->seen[signo];
+	return __atomic_load_n(&w->seen[signo], __ATOMIC_RELAXED);
+}
+
+static void account(struct witness *w, int signo, uint32_t n)
+{
+	__atomic_fetch_sub(&w->seen[signo], n, __ATOMIC_RELAXED);
 }
 
 enum reach witness_ask(int signo)
@@ -172,20 +178,28 @@ enum reach witness_ask(int signo)
 	raw_syscall3(SYS_setpgid, INT32_MAX, INT32_MAX, 0);
 	if (!ask(&inside))
 		return REACH_UNKNOWN;
-	group = __atomic_load_n(counter(&inside, signo), __ATOMIC_RELAXED);
+	group = count(&inside, signo);
 	if (!ask(&outside))
 		return REACH_UNKNOWN;
-	single = __atomic_load_n(counter(&outside, signo), __ATOMIC_RELAXED);
+	single = count(&outside, signo);
 	if (signo < REAL_TIME) {
-		__atomic_fetch_sub(counter(&inside, signo), group, __ATOMIC_RELAXED);
-		__atomic_fetch_sub(counter(&outside, signo), single, __ATOMIC_RELAXED);
+		account(&inside, signo, group);
+		account(&outside, signo, single);
 	} else {
-		if (group)
-			__atomic_fetch_sub(counter(&inside, signo), 1, __ATOMIC_RELAXED);
-		if (single && single >= group)
-			__atomic_fetch_sub(counter(&outside, signo), 1, __ATOMIC_RELAXED);
+		account(&inside, signo, group > 0);
+		account(&outside, signo, single > 0 && single >= group);
 	}
 	return group > single ? REACH_GROUP : REACH_US;
+}
+
+void witness_forget(const int *signals, size_t n)
+{
+	if (!ask(&inside) || !ask(&outside))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		account(&inside, signals[i], count(&inside, signals[i]));
+		account(&outside, signals[i], count(&outside, signals[i]));
+	}
 }
 
 void witness_mind(pid_t child)
