@@ -359,8 +359,6 @@ Test(config, says_once_what_is_not_read_yet)
 {
 	read_config("OTEL_CONFIG_FILE=otel.yaml");
 	expect_warning("OTEL_CONFIG_FILE", "otel.yaml", "not read yet");
-	read_config("TAGALONG_SPILL_DIR=/var/spool");
-	expect_warning("TAGALONG_SPILL_DIR", "/var/spool", "not read yet");
 	read_config("OTEL_METRICS_EXPORTER=otlp");
 	expect_warning("OTEL_METRICS_EXPORTER", "otlp", "not read yet");
 	read_config("OTEL_METRICS_EXPORTER=none");
