@@ -47,11 +47,12 @@ LIBFLAGS += $(shell $(CC) -Werror $(BLOCKS) -E -x c /dev/null >/dev/null 2>&1 &&
 BASE     := $(sort $(wildcard base/*.c))
 FREE     := $(sort $(wildcard base/freestanding/*.c))
 EXPORTER := $(sort $(wildcard exporter/*.c))
+CURL     := $(sort $(wildcard exporter/curl/*.c)) # of the command: no library of others is in ours
 WIRE     := $(sort $(wildcard shim/wire/*.c))
 SHIM     := $(sort $(wildcard shim/*.c))
 HOOKS    := $(sort $(wildcard hooks/*.c hooks/*.S))
 NOP      := $(sort $(wildcard hooks/nop/*.c))
-LAUNCHER := $(sort $(wildcard launcher/*.c))
+LAUNCHER := $(sort $(wildcard launcher/*.c launcher/supervisor/*.c))
 UNIT     := $(sort $(wildcard tests/unit/*.c))
 FUZZ     := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 PROTO    := $(B)/exporter/otlp.pb-c.c
@@ -62,13 +63,14 @@ LIB_OBJS  := $(call obj,so,$(BASE) $(FREE) $(EXPORTER) $(WIRE) $(SHIM) $(HOOKS))
 # The same shells over hooks that only forward.
 NOP_OBJS  := $(call obj,so,$(BASE) $(FREE) hooks/exports.c hooks/real.c hooks/bare.c $(wildcard hooks/*.S) $(NOP))
 CMD_OBJS  := $(call obj,cmd,$(LAUNCHER))
-CMD_LIBS  := $(call obj,cmd,$(BASE) $(EXPORTER)) $(B)/cmd/exporter/otlp.pb-c.o
+CMD_LIBS  := $(call obj,cmd,$(BASE) $(EXPORTER) $(CURL)) $(B)/cmd/exporter/otlp.pb-c.o
 # Hooks without the exported names and the constructor: a unit test calls hook_read() itself.
-UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(WIRE) $(SHIM) $(filter-out launcher/main.c,$(LAUNCHER))) \
+UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(CURL) $(WIRE) $(SHIM) $(filter-out launcher/main.c,$(LAUNCHER))) \
 	$(call obj,cmd,$(filter-out hooks/exports.c hooks/start.c %.S,$(HOOKS))) \
 	$(B)/cmd/exporter/otlp.pb-c.o
 UNIT_BINS := $(UNIT:tests/unit/%.c=$(B)/unit/%)
 
+CMD_NEEDS    := -lprotobuf-c -ljansson -lcurl -lz
 PROTOBUF_C_A := $(shell $(CC) -print-file-name=libprotobuf-c.a)
 
 .PHONY: all drivers unit fuzz check clean victims bench
@@ -87,7 +89,7 @@ $(B)/libtagalong-nop.so: $(NOP_OBJS) hooks/exports.map
 
 # Of base/ and exporter/ the command takes what it uses.
 $(B)/tagalong: $(CMD_OBJS) $(B)/libcommand.a
-	$(call Q,LD)$(CC) $(LDFLAGS) -o $@ $^ -lprotobuf-c -ljansson -lz
+	$(call Q,LD)$(CC) $(LDFLAGS) -o $@ $^ $(CMD_NEEDS)
 $(B)/libcommand.a: $(CMD_LIBS)
 	@rm -f $@
 	$(call Q,AR)ar rcs $@ $^
@@ -122,7 +124,7 @@ $(B)/libunit.a: $(UNIT_LIBS)
 	$(call Q,AR)ar rcs $@ $^
 $(B)/unit/%: tests/unit/%.c $(B)/libunit.a
 	@mkdir -p $(@D)
-	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CRITERION) -lprotobuf-c -ljansson -lz -lpthread
+	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CRITERION) $(CMD_NEEDS) -lpthread
 # Two frames of each allocation: what Criterion itself forgets is told from what its tests do.
 unit: export ASAN_OPTIONS ?= malloc_context_size=2
 unit: export LSAN_OPTIONS ?= suppressions=tests/unit/lsan.supp:print_suppressions=0
@@ -133,7 +135,7 @@ unit: $(UNIT_BINS)
 DRIVERS := $(patsubst tests/e2e/drivers/%.c,$(B)/drivers/%,$(sort $(wildcard tests/e2e/drivers/*.c)))
 $(B)/drivers/%: tests/e2e/drivers/%.c $(B)/libunit.a
 	@mkdir -p $(@D)
-	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libunit.a -lprotobuf-c -ljansson -lz -lpthread
+	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CMD_NEEDS) -lpthread
 drivers: $(DRIVERS)
 
 # Fuzz targets: one program a file, built by clang whatever CC is, bounded. What was found, the log

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An encoded OTLP request, as it is sent and as it is kept on disk. */
+/* One Export*ServiceRequest, encoded. */
 #ifndef EXPORTER_PAYLOAD_H
 #define EXPORTER_PAYLOAD_H
 
-#include <stdint.h>
 #include "base/bytes.h"
 
 enum otlp_signal { OTLP_TRACES, OTLP_METRICS };
@@ -12,7 +11,7 @@ enum otlp_encoding { OTLP_PROTOBUF, OTLP_JSON };
 struct payload {
 	enum otlp_signal signal;
 	enum otlp_encoding encoding;
-	uint32_t items; /* spans or data points */
+	uint32_t items; /* spans or data points in it */
 	struct bytes body;
 };
 

@@ -21,13 +21,18 @@ static void warn(void *arg, const char *message)
 	log_warn("%s", message);
 }
 
-void transport_init(struct transport *t, const struct config *c, _Atomic uint32_t *stop)
+static void keep_quiet(void *arg, const char *message)
+{
+	(void)arg, (void)message;
+}
+
+void transport_init(struct transport *t, const struct config *c, _Atomic uint32_t *stop, bool quiet)
 {
 	t->stop = stop;
-	if (*c->spill_dir)
+	if (*c->spill_dir && !quiet)
 		warn(NULL, "TAGALONG_SPILL_DIR: a program keeps its batches in memory only. Start "
 			   "it with `tagalong run` to have them kept there");
-	endpoint_read(&t->endpoint, c, warn, NULL);
+	endpoint_read(&t->endpoint, c, quiet ? keep_quiet : warn, NULL);
 	if (t->endpoint.trouble)
 		return;
 	resolver_init(&t->resolver, t->endpoint.host, "/etc/hosts", "/etc/resolv.conf", stop);
