@@ -51,6 +51,8 @@
 	X(spans_dropped_undeliverable) /* no transport: https, grpc, no worker, seccomp */        \
 	X(spans_dropped_file)          /* the trace file could not be written */                  \
 	X(spans_dropped_memory)        /* the exporter had no memory for them */                  \
+	X(spans_dropped_spill)         /* the disk they waited on lost them: full, damaged */      \
+	X(spans_spilled)               /* put on disk until the receiver takes them */             \
 	X(attributes_cut)              /* values shortened to the limit */                        \
 	X(exports)                     /* batches tried */                                        \
 	X(export_retries)                                                                         \

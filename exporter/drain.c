@@ -26,34 +26,6 @@ int drain_init(struct drain *d, struct ring *r, struct sink *s, const struct con
 	return arena_init(&d->arena, BATCH_MEMORY);
 }
 
-static void count_outcome(uint32_t n, const struct outcome *o)
-{
-	uint32_t rejected = o->rejected < n ? o->rejected : n;
-
-	switch (o->loss) {
-	case LOSS_NONE:
-		count_add(spans_exported, n - rejected);
-		count_add(spans_dropped_rejected, rejected);
-		return;
-	case LOSS_RESPONSE:
-		count_add(spans_dropped_response, n);
-		break;
-	case LOSS_RETRIES:
-		count_add(spans_dropped_retries, n);
-		break;
-	case LOSS_UNDELIVERABLE:
-		count_add(spans_dropped_undeliverable, n);
-		break;
-	case LOSS_FILE:
-		count_add(spans_dropped_file, n);
-		break;
-	case LOSS_MEMORY:
-		count_add(spans_dropped_memory, n);
-		break;
-	}
-	count(export_failures);
-}
-
 /* Counts what became of n spans, unless drain_end() has done so meanwhile. */
 static void settle(struct drain *d, uint32_t n, const struct outcome *o)
 {
@@ -61,7 +33,7 @@ static void settle(struct drain *d, uint32_t n, const struct outcome *o)
 
 	if (!atomic_compare_exchange_strong(&d->flight, &was, n | DRAIN_SETTLING))
 		return;
-	count_outcome(n, o);
+	outcome_count(o, n);
 	ring_done(d->ring, n);
 	atomic_fetch_and(&d->flight, DRAIN_ENDED);
 }

@@ -20,4 +20,7 @@ struct outcome {
 	uint64_t hold_off_ns; /* the receiver asked to be left alone until then (monotonic), 0 no */
 };
 
+/* Counts n spans under what became of them. */
+void outcome_count(const struct outcome *o, uint32_t n);
+
 #endif

@@ -61,7 +61,7 @@ static bool showed_itself(const struct shared_control *c, uint64_t now, uint64_t
 /* UNKNOWN: it has not been seen for long, and cannot be looked for. */
 static enum alive supervisor_state(const struct shared_control *c)
 {
-	uint32_t pid = atomic_load_explicit(&c->supervisor.pid, memory_order_acquire);
+	uint32_t pid = atomic_load(&c->supervisor.pid);
 	uint64_t now = clock_monotonic_ns();
 	enum alive alive;
 
@@ -231,17 +231,23 @@ void shared_wake(const struct shared *s)
 	raw_futex(&s->control->wake, FUTEX_WAKE, 1, NULL);
 }
 
-/* The ring has one consumer at a time: whoever puts its number here in place of one that is known
- * to be dead. */
-static bool adopt(struct shared *s)
+/* The consumer is read before its supervisor is looked for: one that starts in between shows itself
+ * first and signs then. */
+static enum shared_state look(struct shared *s)
 {
-	uint32_t dead = atomic_load_explicit(&s->control->supervisor.pid, memory_order_acquire);
-	uint32_t consumer = atomic_load_explicit(&s->file->consumer, memory_order_acquire);
+	uint32_t consumer = atomic_load(&s->file->consumer);
 
-	if (consumer && dead && consumer != dead)
-		return false; /* another one is at it */
-	return atomic_compare_exchange_strong(&s->file->consumer, &consumer,
-					      (uint32_t)raw_getpid());
+	switch (supervisor_state(s->control)) {
+	case ALIVE_YES:
+		return SHARED_ATTENDED;
+	case ALIVE_UNKNOWN:
+		return SHARED_LOST;
+	case ALIVE_NO:
+		break;
+	}
+	return atomic_compare_exchange_strong(&s->file->consumer, &consumer, SHARED_OWNER)
+		       ? SHARED_ADOPTED
+		       : SHARED_ATTENDED;
 }
 
 enum shared_state shared_look(struct shared *s)
@@ -253,15 +259,7 @@ enum shared_state shared_look(struct shared *s)
 		return SHARED_RETIRED;
 	if (now < due || !atomic_compare_exchange_strong(&s->look_again_ns, &due, now + LOOK_EVERY))
 		return SHARED_ATTENDED;
-	switch (supervisor_state(s->control)) {
-	case ALIVE_YES:
-		return SHARED_ATTENDED;
-	case ALIVE_UNKNOWN:
-		return SHARED_LOST;
-	case ALIVE_NO:
-		break;
-	}
-	return adopt(s) ? SHARED_ADOPTED : SHARED_ATTENDED;
+	return look(s);
 }
 
 void shared_unlink(struct shared *s)

@@ -34,11 +34,13 @@ struct shared_control {
 	uint32_t magic, version;
 	struct shared_process supervisor; /* pid 0: it ends, and nobody comes after it */
 	uint32_t file_mode;               /* of the files that processes make */
-	uint32_t pad;
-	uint64_t destination;      /* shared_destination() of its variables */
-	_Atomic uint64_t alive_ns; /* the monotonic clock */
+	uint32_t token;                   /* what it signs with as the consumer of a ring */
+	uint64_t destination;             /* shared_destination() of its variables */
+	_Atomic uint64_t alive_ns;        /* the monotonic clock */
 	_Atomic uint32_t wake __attribute__((aligned(64))); /* a futex: somebody wants to be seen */
 };
+
+#define SHARED_OWNER 0xffffffffu /* the process itself, its supervisor being dead */
 
 struct shared_file {
 	uint32_t magic, version;
@@ -47,8 +49,10 @@ struct shared_file {
 	uint32_t resource_size;
 	_Atomic uint32_t ready; /* all of the above and the resource is there */
 	struct shared_process owner;
-	_Atomic uint32_t consumer; /* the pid of who drains the ring, 0 nobody yet */
-	_Atomic uint32_t retired;  /* the supervisor has let go of it: make a new one */
+	/* Who drains the ring: 0 nobody yet, a supervisor's token, SHARED_OWNER. Changed from what
+	 * was read by who knows that the former consumer is gone. */
+	_Atomic uint32_t consumer;
+	_Atomic uint32_t retired; /* the supervisor has let go of it: make a new one */
 	struct counters counters __attribute__((aligned(64)));
 	char resource[RESOURCE_PACKED_MAX] __attribute__((aligned(64)));
 };

@@ -20,7 +20,8 @@
 #include "shim/stacktrace.h"
 #include "shim/wire/traceparent.h"
 
-#define STATS_LINE 3000
+#define STATS_LINE   3000
+#define PROGRAM_PATH 4096
 /* What we reserve (some 90 MiB, of which little is ever touched) counts against the limits of
  * `ulimit -v` and `ulimit -d`: below this it would be missed. */
 #define LEAST_LIMIT (1ull << 30)
@@ -30,22 +31,26 @@ static bool active; /* false: passive (AT_SECURE, loaded twice, no memory) */
 static bool page_is_wiped;
 static _Atomic bool ended; /* flushed for the last time */
 
+/* The file name of the program that runs. */
+static struct bytes program_name(char room[static PROGRAM_PATH])
+{
+	ssize_t n = raw_readlinkat(AT_FDCWD, "/proc/self/exe", room, PROGRAM_PATH);
+	struct bytes name = { room, n > 0 ? (size_t)n : 0 };
+
+	for (size_t i = name.n; i > 0; i--)
+		if (name.p[i - 1] == '/')
+			return (struct bytes){ name.p + i, name.n - i };
+	return name;
+}
+
 /* Proxies pass the headers they read on in the requests they write. */
-static bool is_known_proxy(void)
+static bool is_known_proxy(struct bytes name)
 {
 	static const struct bytes proxies[] = { BYTES("nginx"), BYTES("haproxy"),
 						BYTES("httpd"), BYTES("apache2"),
 						BYTES("envoy"), BYTES("varnishd"),
 						BYTES("squid"), BYTES("traefik") };
-	char path[4096];
-	ssize_t n = raw_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path));
-	struct bytes name = { path, n > 0 ? (size_t)n : 0 };
 
-	for (size_t i = name.n; i > 0; i--)
-		if (name.p[i - 1] == '/') {
-			name = (struct bytes){ name.p + i, name.n - i };
-			break;
-		}
 	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++)
 		if (bytes_equal(name, proxies[i]))
 			return true;
@@ -95,8 +100,13 @@ static int make_tables(void)
 
 void shim_start(char **envp)
 {
+	char room[PROGRAM_PATH];
+	struct bytes program = program_name(room);
 	int err;
 
+	/* Our own command: what it sends is no traffic of the user's. */
+	if (bytes_equal(program, BYTES("tagalong")))
+		return;
 	clock_init();
 	id_init();
 	config_read(envp, NULL, NULL);
@@ -112,7 +122,7 @@ void shim_start(char **envp)
 	if (!config.disabled)
 		exporter_init(envp);
 	read_parent(envp);
-	if (is_known_proxy())
+	if (is_known_proxy(program))
 		process_flag_set(forwards);
 	stacktrace_init();
 	active = true;
