@@ -27,7 +27,7 @@ struct verb {
 	void (*more_help)(void); /* after the details, or NULL */
 };
 
-extern const struct verb verb_run, verb_doctor, verb_view, verb_check, verb_version;
+extern const struct verb verb_run, verb_agent, verb_doctor, verb_view, verb_check, verb_version;
 extern const struct verb *const verbs[]; /* ends with NULL */
 
 /* Walks through a verb's command line. argv[0] is the verb. */

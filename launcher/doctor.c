@@ -83,7 +83,7 @@ static void report_settings(struct findings *f)
 {
 	unsigned set = 0;
 
-	settings_read(note_warning, f);
+	settings_read(EXPORT_SUPERVISED, note_warning, f);
 	for (size_t i = 0; i < config_variable_count; i++) {
 		const char *name = config_variables[i].name, *value = getenv(name);
 

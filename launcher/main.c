@@ -32,7 +32,7 @@ const struct verb verb_version = {
 	.main = version_main,
 };
 
-const struct verb *const verbs[] = { &verb_run,   &verb_doctor,  &verb_view,
+const struct verb *const verbs[] = { &verb_run,   &verb_agent,   &verb_doctor, &verb_view,
 				     &verb_check, &verb_version, NULL };
 
 static void help(FILE *out)

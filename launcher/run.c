@@ -11,6 +11,7 @@
 #include "launcher/init.h"
 #include "launcher/library.h"
 #include "launcher/settings.h"
+#include "launcher/supervisor/companion.h"
 
 /* As env(1), nice(1) and shells say it. */
 #define EXIT_OURS         125
@@ -32,6 +33,11 @@ static void print_warning(void *arg, const char *message)
 	fprintf(stderr, "tagalong: warning: %s\n", message);
 }
 
+static void keep_quiet(void *arg, const char *message)
+{
+	(void)arg, (void)message;
+}
+
 static int did_not_start(const char *name, int err)
 {
 	complain_usage("%s: %s", name,
@@ -45,11 +51,19 @@ static int become(char **command)
 	return did_not_start(command[0], errno);
 }
 
+/* The program's parent, beside which another process exports what the tree's processes record. */
 static int parent(char **command)
 {
+	struct companion companion;
 	struct init init = { .command = command };
-	int exec_error, status = init_run(&init, &exec_error);
+	int exec_error, status, err = companion_start(&companion);
 
+	if (err && err != -ENOENT)
+		complain_usage("warning: %s: the program's processes export by themselves",
+			       strerror(-err));
+	init.companion = companion.pid;
+	status = init_run(&init, &exec_error);
+	companion_end(&companion);
 	if (status >= 0)
 		init_leave(status);
 	if (exec_error)
@@ -82,10 +96,10 @@ static int run_main(int argc, char **argv)
 		complain_usage("%s", library.problem);
 		return EXIT_OURS;
 	}
-	if (!quiet) {
-		settings_read(print_warning, NULL);
+	settings_read(exec ? EXPORT_IN_PROCESS : EXPORT_SUPERVISED,
+		      quiet ? keep_quiet : print_warning, NULL);
+	if (!quiet)
 		doctor_warn(&argv[a.next - 1], print_warning, NULL);
-	}
 	library_preload(&library);
 	return exec ? become(&argv[a.next - 1]) : parent(&argv[a.next - 1]);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/config.h"
 #include "base/config_older.h"
+#include "exporter/curl/destination.h"
 #include "exporter/endpoint.h"
 #include "launcher/screen.h"
 #include "launcher/settings.h"
@@ -130,54 +131,33 @@ static void look_for_misspelling(const char *entry, void (*warn)(void *, const c
 	warn(arg, message);
 }
 
-/* Passes warnings on one behind, so that the last can still be taken back. */
-struct last_warning {
-	void (*warn)(void *arg, const char *message);
-	void *arg;
-	char text[1024]; /* "": none yet */
-};
-
-static void hold_warning(void *arg, const char *message)
-{
-	struct last_warning *last = arg;
-
-	if (last->text[0])
-		last->warn(last->arg, last->text);
-	snprintf(last->text, sizeof(last->text), "%s", message);
-}
-
 static bool otlp_is_used(void)
 {
 	return (config.traces_exporter & EXPORTER_OTLP) &&
 	       (!config.traces_file[0] || getenv("OTEL_TRACES_EXPORTER"));
 }
 
-/* What is wrong with the endpoint, and what the small exporter inside the program cannot do. Its
- * own last word is to use `tagalong run`, which is no help to those who do. */
-static void look_at_endpoint(void (*warn)(void *, const char *), void *arg)
+/* What is wrong with the endpoint; of the small exporter inside a program, also what it cannot do.
+ */
+static void look_at_endpoint(enum export_place place, void (*warn)(void *, const char *), void *arg)
 {
+	static struct destination destination;
 	static struct endpoint endpoint;
-	struct last_warning last = { .warn = warn, .arg = arg };
 
 	if (!otlp_is_used())
 		return;
-	endpoint_read(&endpoint, &config, hold_warning, &last);
-	if (endpoint.trouble)
-		snprintf(last.text, sizeof(last.text),
-			 "%s cannot be sent from inside a program yet: spans are counted as "
-			 "undeliverable. Let a collector on this host take them by http and pass "
-			 "them on",
-			 endpoint.is_https ? "https" : "OTEL_EXPORTER_OTLP_PROTOCOL=grpc");
-	if (last.text[0])
-		warn(arg, last.text);
+	if (place == EXPORT_SUPERVISED)
+		destination_read(&destination, &config, OTLP_TRACES, warn, arg);
+	else
+		endpoint_read(&endpoint, &config, warn, arg);
 }
 
-void settings_read(void (*warn)(void *arg, const char *message), void *arg)
+void settings_read(enum export_place place, void (*warn)(void *arg, const char *message), void *arg)
 {
 	config_read(environ, warn, arg);
 	for (char **entry = environ; *entry; entry++)
 		look_for_misspelling(*entry, warn, arg);
-	look_at_endpoint(warn, arg);
+	look_at_endpoint(place, warn, arg);
 }
 
 static void print_older_names(const struct screen *screen)

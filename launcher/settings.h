@@ -44,8 +44,11 @@ enum {
 int setting_apply(const struct verb *verb, int option, const char *value);
 
 /* Reads the configuration from our environment; says what is wrong with it, one call a sentence:
- * values that are not understood, names that are misspelt, and what does not work in process. */
-void settings_read(void (*warn)(void *arg, const char *message), void *arg);
+ * values that are not understood, names that are misspelt, and what does not work from where spans
+ * are sent. */
+enum export_place { EXPORT_SUPERVISED, EXPORT_IN_PROCESS };
+void settings_read(enum export_place place, void (*warn)(void *arg, const char *message),
+		   void *arg);
 
 /* The table of variables, for help texts. */
 void settings_print_variables(void);

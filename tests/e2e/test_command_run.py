@@ -146,9 +146,12 @@ def test_mistakes_in_variables_are_said_and_the_program_runs():
 
 
 def test_what_does_not_work_in_process_is_said():
-    assert "https cannot be sent" in tagalong("run", "-e", "https://x", "true").err
-    assert "grpc" in tagalong("run", "true", env={"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).err
-    assert tagalong("run", "-e", "https://x", "-f", "/dev/null", "true").err == ""
+    assert "https, which is not spoken" in tagalong("run", "--exec", "-e", "https://x", "true").err
+    grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    assert "grpc is not spoken" in tagalong("run", "--exec", "true", env=grpc).err
+    assert tagalong("run", "--exec", "-e", "https://x", "-f", "/dev/null", "true").err == ""
+    assert tagalong("run", "-e", "https://x", "true").err == ""
+    assert tagalong("run", "true", env=grpc).err == ""
 
 
 def test_says_when_a_program_will_not_be_traced():

@@ -61,8 +61,8 @@ static struct payload make_payload(struct curl_transport *t, unsigned n, const c
 
 static void print_outcome(const struct outcome *o, bool final, uint64_t asked_ms, uint64_t began)
 {
-	static const char *const losses[] = { "none",	       "response", "retries",
-					      "undeliverable", "file",	   "memory" };
+	static const char *const losses[] = { "none",          "response", "retries",
+					      "undeliverable", "file",     "memory" };
 	uint64_t now = clock_monotonic_ns();
 
 	printf("{\"loss\": \"%s\", \"rejected\": %u, \"hold_off_ms\": %llu, \"final\": %s, "

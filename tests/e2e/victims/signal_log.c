@@ -11,7 +11,8 @@
 
 int main(int argc, char **argv)
 {
-	uint64_t all = ~0ULL, stops = 1ULL << (SIGTSTP - 1) | 1ULL << (SIGTTIN - 1) | 1ULL << (SIGTTOU - 1);
+	uint64_t all = ~0ULL,
+		 stops = 1ULL << (SIGTSTP - 1) | 1ULL << (SIGTTIN - 1) | 1ULL << (SIGTTOU - 1);
 	siginfo_t info;
 	long signo;
 

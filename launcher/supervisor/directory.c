@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launcher/supervisor/directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/id.h"
+#include "base/raw.h"
+#include "exporter/alive.h"
+#include "exporter/ring_layout.h"
+#include "exporter/shared.h"
+
+#define CONTROL_SIZE 4096
+
+_Static_assert(sizeof(struct shared_control) <= CONTROL_SIZE, "the control file is one page");
+
+/* ---- making it ---- */
+
+static int control_map(struct directory *d)
+{
+	void *p;
+
+	if (ftruncate(d->lock, CONTROL_SIZE) < 0)
+		return -errno;
+	p = mmap(NULL, CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, d->lock, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	d->control = p;
+	return 0;
+}
+
+/* Others only wake us by it; it must stay theirs to write when they have dropped privileges. */
+static int control_open(struct directory *d, unsigned mode)
+{
+	struct stat st;
+
+	d->lock = openat(d->fd, SHARED_CONTROL, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (d->lock < 0)
+		return -errno;
+	if (flock(d->lock, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (fstat(d->lock, &st) < 0)
+		return -errno;
+	/* Not for the umask to decide. */
+	if (st.st_uid == geteuid() && fchmod(d->lock, mode) < 0)
+		return -errno;
+	return control_map(d);
+}
+
+static int directory_open(struct directory *d, unsigned control_mode)
+{
+	struct stat st;
+	int err;
+
+	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->fd < 0)
+		return -errno;
+	err = control_open(d, control_mode);
+	if (err)
+		return err;
+	if (fstat(d->fd, &st) < 0)
+		return -errno;
+	/* Where the group is inherited it is what members of a pod have in common. */
+	d->control->file_mode = st.st_mode & S_ISGID ? 0660 : 0600;
+	return 0;
+}
+
+int directory_create(struct directory *d)
+{
+	static const char *const places[] = { "/dev/shm", "/run", "/tmp" };
+	bool root = geteuid() == 0;
+	int err = -ENOENT;
+
+	*d = (struct directory){ .fd = -1, .lock = -1, .ours = true };
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(d->path, sizeof(d->path), "%s/tagalong-XXXXXX", places[i]);
+		if (!mkdtemp(d->path)) {
+			err = -errno;
+			continue;
+		}
+		/* Who has dropped root makes its file here, and sees no other's. */
+		err = root && chmod(d->path, 01733) < 0 ? -errno : 0;
+		if (!err)
+			err = directory_open(d, root ? 0666 : 0600);
+		if (!err)
+			return 0;
+		directory_leave(d, true);
+	}
+	return err;
+}
+
+int directory_use(struct directory *d, const char *path)
+{
+	int err = 0;
+
+	*d = (struct directory){ .fd = -1, .lock = -1 };
+	if (path[0] != '/' || strlen(path) >= sizeof(d->path))
+		return -EINVAL;
+	snprintf(d->path, sizeof(d->path), "%s", path);
+	if (mkdir(path, 0700) == 0)
+		err = chmod(path, 01777) < 0 ? -errno : 0;
+	else if (errno != EEXIST)
+		err = -errno;
+	return err ? err : directory_open(d, 0666);
+}
+
+void directory_serve(struct directory *d)
+{
+	struct shared_control *c = d->control;
+	uint32_t pid = (uint32_t)getpid();
+
+	c->version = SHARED_VERSION;
+	c->destination = shared_destination(&config);
+	c->supervisor.pid_space = ring_pid_space();
+	c->supervisor.start_ticks = alive_start_ticks(pid);
+	do
+		c->token = (uint32_t)id_random();
+	while (c->token == 0 || c->token == SHARED_OWNER);
+	directory_alive(d);
+	c->magic = SHARED_MAGIC;
+	atomic_store(&c->supervisor.pid, pid);
+}
+
+void directory_leave(struct directory *d, bool final)
+{
+	if (d->control && final)
+		atomic_store(&d->control->supervisor.pid, 0);
+	if (d->ours && d->fd >= 0)
+		unlinkat(d->fd, SHARED_CONTROL, 0);
+	if (d->ours)
+		rmdir(d->path);
+	if (d->control)
+		munmap(d->control, CONTROL_SIZE);
+	if (d->lock >= 0)
+		close(d->lock);
+	if (d->fd >= 0)
+		close(d->fd);
+	*d = (struct directory){ .fd = -1, .lock = -1 };
+}
+
+/* ---- while it is served ---- */
+
+uint32_t directory_calls(const struct directory *d)
+{
+	return atomic_load_explicit(&d->control->wake, memory_order_acquire);
+}
+
+void directory_alive(struct directory *d)
+{
+	atomic_store_explicit(&d->control->alive_ns, clock_monotonic_ns(), memory_order_relaxed);
+}
+
+void directory_wait(struct directory *d, uint32_t seen, unsigned ms)
+{
+	const struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	raw_futex(&d->control->wake, FUTEX_WAIT, seen, &t);
+}
+
+void directory_wake(struct directory *d)
+{
+	atomic_fetch_add(&d->control->wake, 1);
+	raw_futex(&d->control->wake, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+void directory_each(struct directory *d, bool all, void (*fn)(void *arg, const char *name),
+		    void *arg)
+{
+	const struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+	int fd;
+
+	if (fstat(d->fd, &st) < 0 || (!all && st.st_mtim.tv_sec == d->changed.tv_sec &&
+				      st.st_mtim.tv_nsec == d->changed.tv_nsec))
+		return;
+	fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	d->changed = st.st_mtim;
+	while ((entry = readdir(dir)) != NULL)
+		if (strncmp(entry->d_name, SHARED_PREFIX, sizeof(SHARED_PREFIX) - 1) == 0)
+			fn(arg, entry->d_name);
+	closedir(dir);
+}
+
+/* ---- who else may come ---- */
+
+static bool names_it(const char *pid, const char *wanted, size_t n)
+{
+	static char room[131072];
+	char path[64];
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/environ", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	got = read(fd, room, sizeof(room));
+	close(fd);
+	return got > 0 && memmem(room, (size_t)got, wanted, n) != NULL;
+}
+
+bool directory_is_named(const struct directory *d)
+{
+	char wanted[SHARED_PATH_MAX + 32];
+	int n = snprintf(wanted, sizeof(wanted), "TAGALONG_SHARED_DIR=%s", d->path);
+	const struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	bool found = false;
+
+	while (proc && !found && (entry = readdir(proc)) != NULL)
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+		    atoi(entry->d_name) != getpid())
+			found = names_it(entry->d_name, wanted, (size_t)n + 1);
+	if (proc)
+		closedir(proc);
+	return found;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launcher/supervisor/parcel.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include "base/clock.h"
+#include "exporter/ring.h"
+
+#define PARCEL_BYTES  (1u << 20) /* of records; an encoder needs BATCH_ENCODE_FACTOR as much */
+#define PARCEL_MEMORY (4u << 20)
+/* A flush looks this often whether there is hope. */
+#define FLUSH_STEP_NS 20000000
+
+void owner_put(struct owner *o)
+{
+	if (o && atomic_fetch_sub(&o->references, 1) == 1)
+		free(o);
+}
+
+struct parcel *parcel_take(struct owner *o, struct ring *r, unsigned max_spans)
+{
+	struct parcel *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	arena_init(&p->arena, PARCEL_MEMORY);
+	/* What is copied is ours to answer for; the program may go on. */
+	if (batch_collect(&p->batch, &p->arena, r, max_spans, PARCEL_BYTES))
+		ring_done(r, (uint32_t)p->batch.count);
+	else
+		goto nothing;
+	p->owner = o;
+	p->batch.resource = &o->resource;
+	p->since_ns = clock_monotonic_ns();
+	atomic_fetch_add(&o->references, 1);
+	return p;
+nothing:
+	arena_free(&p->arena);
+	free(p);
+	return NULL;
+}
+
+void parcel_free(struct parcel *p)
+{
+	arena_free(&p->arena);
+	owner_put(p->owner);
+	free(p);
+}
+
+void queue_init(struct queue *q, size_t max_bytes)
+{
+	pthread_condattr_t attributes;
+
+	*q = (struct queue){ .max_bytes = max_bytes };
+	q->last = &q->first;
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&q->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+bool queue_has_room(struct queue *q)
+{
+	bool room;
+
+	pthread_mutex_lock(&q->lock);
+	room = q->bytes < q->max_bytes;
+	pthread_mutex_unlock(&q->lock);
+	return room;
+}
+
+void queue_put(struct queue *q, struct parcel *p)
+{
+	pthread_mutex_lock(&q->lock);
+	*q->last = p;
+	q->last = &p->next;
+	q->bytes += p->arena.mapped;
+	q->spans += p->batch.count;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_close(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->closed = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_is_closed(struct queue *q)
+{
+	bool closed;
+
+	pthread_mutex_lock(&q->lock);
+	closed = q->closed;
+	pthread_mutex_unlock(&q->lock);
+	return closed;
+}
+
+static struct timespec as_timespec(uint64_t ns)
+{
+	return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+}
+
+void queue_wait(struct queue *q, size_t max_spans, uint64_t delay_ns, uint64_t until_ns)
+{
+	pthread_mutex_lock(&q->lock);
+	q->busy = false;
+	pthread_cond_broadcast(&q->changed);
+	while (!q->closed && q->spans < max_spans && !(q->hurry && q->first)) {
+		uint64_t due = q->first ? q->first->since_ns + delay_ns : UINT64_MAX;
+		struct timespec at;
+
+		due = due < until_ns ? due : until_ns;
+		if (clock_monotonic_ns() >= due)
+			break;
+		if (due == UINT64_MAX) {
+			pthread_cond_wait(&q->changed, &q->lock);
+			continue;
+		}
+		at = as_timespec(due);
+		pthread_cond_timedwait(&q->changed, &q->lock, &at);
+	}
+	pthread_mutex_unlock(&q->lock);
+}
+
+static struct parcel *get(struct queue *q, size_t max_spans)
+{
+	struct parcel *list = q->first, **end = &list;
+	size_t spans = 0;
+
+	while (*end && (!spans || spans + (*end)->batch.count <= max_spans)) {
+		spans += (*end)->batch.count;
+		q->bytes -= (*end)->arena.mapped;
+		end = &(*end)->next;
+	}
+	q->spans -= spans;
+	q->first = *end;
+	if (!q->first)
+		q->last = &q->first;
+	*end = NULL;
+	return list;
+}
+
+struct parcel *queue_get(struct queue *q, size_t max_spans)
+{
+	struct parcel *list;
+
+	pthread_mutex_lock(&q->lock);
+	list = get(q, max_spans);
+	q->busy = list != NULL;
+	pthread_mutex_unlock(&q->lock);
+	return list;
+}
+
+void queue_flush(struct queue *q, uint64_t until_ns, bool (*hopeless)(const void *arg),
+		 const void *arg)
+{
+	uint64_t now;
+
+	pthread_mutex_lock(&q->lock);
+	q->hurry = true;
+	pthread_cond_broadcast(&q->changed);
+	while ((q->first || q->busy) && (now = clock_monotonic_ns()) < until_ns && !hopeless(arg)) {
+		uint64_t step = now + FLUSH_STEP_NS < until_ns ? now + FLUSH_STEP_NS : until_ns;
+		struct timespec at = as_timespec(step);
+
+		pthread_cond_timedwait(&q->changed, &q->lock, &at);
+	}
+	q->hurry = false;
+	pthread_mutex_unlock(&q->lock);
+}

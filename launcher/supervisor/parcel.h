@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Spans on their way: what one process had committed when its ring was looked at, copied, with the
+ * resource of that process. They wait in a queue of bounded memory; when that is full they stay in
+ * the rings, whose producers drop and count. */
+#ifndef LAUNCHER_SUPERVISOR_PARCEL_H
+#define LAUNCHER_SUPERVISOR_PARCEL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/arena.h"
+#include "exporter/batch.h"
+#include "exporter/resource.h"
+
+/* Shared by a process's parcels and its source. */
+struct owner {
+	_Atomic unsigned references;
+	struct resource resource;
+};
+
+void owner_put(struct owner *o);
+
+struct parcel {
+	struct parcel *next;
+	struct owner *owner;
+	struct batch batch;
+	struct arena arena; /* of the records */
+	uint64_t since_ns;  /* when it was taken, monotonic */
+};
+
+/* Takes what the ring holds, max_spans at most; NULL when there is nothing, or no memory. */
+struct parcel *parcel_take(struct owner *o, struct ring *r, unsigned max_spans);
+void parcel_free(struct parcel *p);
+
+struct queue {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct parcel *first, **last;
+	size_t bytes, max_bytes, spans;
+	bool closed; /* nothing more comes */
+	bool busy;   /* what was got last is being sent */
+	bool hurry;  /* nothing waits for more to come */
+};
+
+void queue_init(struct queue *q, size_t max_bytes);
+
+/* False: it is full, come again later. */
+bool queue_has_room(struct queue *q);
+void queue_put(struct queue *q, struct parcel *p);
+
+/* Nothing more will be put: queue_wait() waits for nothing any more. */
+void queue_close(struct queue *q);
+bool queue_is_closed(struct queue *q);
+
+/* Waits until max_spans are there, or some have waited for delay_ns, or the queue is closed, or
+ * until_ns (monotonic) has come. What was got before has been dealt with. */
+void queue_wait(struct queue *q, size_t max_spans, uint64_t delay_ns, uint64_t until_ns);
+
+/* The oldest parcels with about max_spans together (one at least), as a list; NULL: empty. */
+struct parcel *queue_get(struct queue *q, size_t max_spans);
+
+/* Has what is there dealt with at once, and waits for that until until_ns (monotonic), or until
+ * hopeless(arg). */
+void queue_flush(struct queue *q, uint64_t until_ns, bool (*hopeless)(const void *arg),
+		 const void *arg);
+
+#endif

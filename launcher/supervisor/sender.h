@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread that takes parcels out of the queue and sends them on: to the file, the console and
+ * the OTLP receiver, several processes in one request. Every span is counted under what became of
+ * it. */
+#ifndef LAUNCHER_SUPERVISOR_SENDER_H
+#define LAUNCHER_SUPERVISOR_SENDER_H
+
+#include "exporter/sink.h"
+#include "launcher/supervisor/otlp_way.h"
+#include "launcher/supervisor/parcel.h"
+
+struct sender {
+	struct queue *queue;
+	struct sink sink; /* file and console */
+	bool to_otlp;
+	struct otlp_way way;
+	struct arena arena; /* of one request */
+	uint64_t delay_ns;
+	_Atomic uint64_t hold_off_ns; /* the receiver asked to be left alone until then */
+	_Atomic uint64_t deadline_ns; /* of everything, once the end has come */
+	_Atomic uint32_t stop;        /* ends all waits; a futex */
+	pthread_t thread;
+	bool started;
+};
+
+/* 0, or -ENOENT: spans have nowhere to go. Before any descriptor or directory is given up. */
+int sender_init(struct sender *s, struct queue *q);
+int sender_start(struct sender *s);
+
+/* Has what is in the queue sent, until the deadline (monotonic), or until the receiver is known not
+ * to take it. */
+void sender_flush(struct sender *s, uint64_t deadline_ns);
+
+/* The queue is closed: what is in it may be sent until the deadline (monotonic), not at all when
+ * the last export failed; what is left is kept on disk or counted as spans_dropped_exit. Returns
+ * when the thread has ended. */
+void sender_end(struct sender *s, uint64_t deadline_ns);
+
+#endif

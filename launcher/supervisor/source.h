@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One process whose spans we export: its file, mapped. What stands there is the process's to write
+ * and is never believed. */
+#ifndef LAUNCHER_SUPERVISOR_SOURCE_H
+#define LAUNCHER_SUPERVISOR_SOURCE_H
+
+#include "exporter/shared_layout.h"
+#include "launcher/supervisor/directory.h"
+#include "launcher/supervisor/parcel.h"
+
+struct source {
+	struct source *next;
+	char name[32]; /* in the directory */
+	struct shared_file *file;
+	size_t size;
+	struct ring *ring;
+	size_t ring_size;
+	struct owner *owner;
+	uint32_t pid;
+	uint64_t pid_space, start_ticks;
+	uint64_t active_ns;  /* the last time something was taken */
+	uint64_t retired_ns; /* when it was told to make a new file, 0 not */
+};
+
+/* Maps the file and becomes its consumer. 0; -EAGAIN: not finished yet; -EBUSY: somebody else
+ * drains it; other negative errno: it is nothing of ours, or not to be read. */
+int source_open(struct source **out, struct directory *d, const char *name);
+
+/* Takes what it holds into the queue as far as that has room, and asks to be called when
+ * call_at spans wait. The number of spans, -EAGAIN when some are left, -EFAULT when the file cannot
+ * be read any more. */
+int source_take(struct source *s, struct queue *q, unsigned max_spans, unsigned call_at);
+
+/* Whether nothing more can come: its process has ended. A file that is of no known use (idle for
+ * long, in a pid namespace that we cannot look into) is retired first: true some time after. */
+bool source_has_ended(struct source *s);
+
+/* What it has counted becomes part of our own counters; the file goes, unless `keep`. */
+void source_close(struct source *s, struct directory *d, bool keep);
+
+#endif

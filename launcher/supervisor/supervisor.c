@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launcher/supervisor/supervisor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "launcher/supervisor/fault.h"
+
+#define QUEUE_MEMORY (32u << 20) /* of spans that wait for the receiver */
+#define SOURCES_MAX  4096        /* processes at a time: others wait, and drop and count */
+#define BEAT_MS      1000
+#define FULL_MS      20 /* the queue is full: somebody may have taken from it */
+#define NS_PER_MS    1000000ull
+#define LOOK_NS      1000000000ull
+#define NEED_NS      3000000000ull
+#define STATS_LINE   3000
+#define LOOK_EACH_NS 2000000ull /* with many processes more seldom: two system calls each */
+
+int supervisor_init(struct supervisor *s)
+{
+	memset(&s->sources, 0, sizeof(*s) - offsetof(struct supervisor, sources));
+	queue_init(&s->queue, QUEUE_MEMORY);
+	fault_init();
+	return sender_init(&s->sender, &s->queue);
+}
+
+/* ---- which processes there are ---- */
+
+static struct source **find(struct supervisor *s, const char *name)
+{
+	struct source **at = &s->sources;
+
+	while (*at && strcmp((*at)->name, name) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static void meet(void *arg, const char *name)
+{
+	struct supervisor *s = arg;
+	struct source **at = find(s, name);
+	int err;
+
+	if (*at || s->count >= SOURCES_MAX)
+		return;
+	err = source_open(at, &s->directory, name);
+	if (!err) {
+		s->count++;
+		s->served++;
+	} else if (err == -EAGAIN) {
+		s->directory.changed.tv_sec = 0; /* look again */
+	} else if (err != -EBUSY && err != -ENOENT) {
+		log_warn("%s/%s is not what it should be (error %d): it is not read",
+			 s->directory.path, name, -err);
+	}
+}
+
+static void part(struct supervisor *s, struct source **at, bool keep)
+{
+	struct source *gone = *at;
+
+	*at = gone->next;
+	s->count--;
+	source_close(gone, &s->directory, keep);
+}
+
+/* ---- taking ---- */
+
+/* True when the queue is full. */
+static bool take_all(struct supervisor *s, bool look)
+{
+	bool full = false;
+
+	for (struct source **at = &s->sources; *at;) {
+		bool over = look && source_has_ended(*at);
+		int n = source_take(*at, &s->queue, config.bsp_max_batch, config.bsp_max_batch);
+
+		if (n == -EAGAIN)
+			full = true;
+		if (n == -EFAULT)
+			log_warn("%s/%s cannot be read any more: what it held is lost",
+				 s->directory.path, (*at)->name);
+		if (n == -EFAULT || (over && n != -EAGAIN))
+			part(s, at, false);
+		else
+			at = &(*at)->next;
+	}
+	return full;
+}
+
+static bool time_to_look(struct supervisor *s)
+{
+	uint64_t now = clock_monotonic_ns(), each = s->count * LOOK_EACH_NS;
+
+	if (now < s->look_ns)
+		return false;
+	s->look_ns = now + (each > LOOK_NS ? each : LOOK_NS);
+	return true;
+}
+
+static bool look_round(struct supervisor *s, bool look)
+{
+	directory_alive(&s->directory);
+	directory_each(&s->directory, false, meet, s);
+	return take_all(s, look);
+}
+
+int supervisor_start(struct supervisor *s)
+{
+	return sender_start(&s->sender);
+}
+
+static void pause_ms(unsigned ms)
+{
+	const struct timespec t = { 0, (long)(ms * NS_PER_MS) };
+
+	nanosleep(&t, NULL);
+}
+
+static bool has_ended(struct supervisor *s)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (atomic_load(&s->ending))
+		return true;
+	if (!s->lonely || now < s->need_ns)
+		return false;
+	s->need_ns = now + NEED_NS;
+	return !supervisor_is_needed(s);
+}
+
+void supervisor_run(struct supervisor *s)
+{
+	while (!has_ended(s)) {
+		uint32_t seen = directory_calls(&s->directory);
+
+		if (look_round(s, time_to_look(s)))
+			pause_ms(FULL_MS);
+		else if (!atomic_load(&s->ending))
+			directory_wait(&s->directory, seen, BEAT_MS);
+	}
+}
+
+void supervisor_ask_end(struct supervisor *s)
+{
+	atomic_store(&s->ending, true);
+	directory_wake(&s->directory);
+}
+
+bool supervisor_is_needed(struct supervisor *s)
+{
+	return s->sources || directory_is_named(&s->directory);
+}
+
+/* ---- the end ---- */
+
+void supervisor_flush(struct supervisor *s, uint64_t deadline_ns)
+{
+	while (look_round(s, true) && clock_monotonic_ns() < deadline_ns)
+		pause_ms(FULL_MS);
+	sender_flush(&s->sender, deadline_ns);
+}
+
+static void put_counter(void *arg, const char *name, uint64_t value)
+{
+	if (value)
+		text_format(arg, " %s=%llu", name, (unsigned long long)value);
+}
+
+static void print_stats(const struct supervisor *s)
+{
+	char line[STATS_LINE];
+	struct text t = TEXT_ON(line);
+
+	counters_each(put_counter, &t);
+	log_print("all of %u processes:%s", s->served, text_string(&t));
+}
+
+void supervisor_end(struct supervisor *s, uint64_t deadline_ns, bool keep)
+{
+	look_round(s, true);
+	sender_end(&s->sender, deadline_ns);
+	while (s->sources)
+		part(s, &s->sources, keep);
+	if (config.stats)
+		print_stats(s);
+	directory_leave(&s->directory, !keep);
+}
