@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include "launcher/spill_file.h"
 #include "spill_fixture.h"
 
 TestSuite(spill, .init = spill_set_up, .fini = spill_tear_down);
@@ -186,11 +187,26 @@ Test(spill, needs_few_descriptors_when_there_are_few)
 	for (int fd = 0; fd < 32; fd++)
 		opened += fcntl(fd, F_GETFD) >= 0;
 	cr_assert_leq(opened, 22);
-	/* none at all is left: the segment that is open takes more */
+	spill_close(s);
+}
+
+Test(spill, writes_on_in_the_segment_it_has_when_no_other_can_be_opened)
+{
+	struct rlimit few = { 64, 64 };
+	struct spill *s;
+	char path[600];
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	s = spill_new(MIB); /* in segments of 128 KiB */
+	cr_assert_eq(put(s, 0, 10000), 0);
 	while (open("/dev/null", O_RDONLY) >= 0)
 		;
-	for (uint32_t n = 200; n < 240; n++)
+	for (uint32_t n = 1; n < 50; n++)
 		cr_assert_eq(put(s, n, 10000), 0);
+	close(63);
+	cr_assert_eq(files(path), 1);
+	for (uint32_t n = 0; n < 50; n++)
+		cr_assert_eq(take(s), n);
 	spill_close(s);
 }
 
@@ -339,5 +355,12 @@ Test(spill, counts_and_tries_again_when_files_may_not_grow)
 
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
 	fill_and_drain(s, -EFBIG);
+	spill_close(s);
+	s = spill_new(MIB);
+	cr_assert_eq(put(s, 0, 101), 0);
+	small.rlim_cur = spill_record_size(101) - 1; /* within the gap between two records */
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	cr_assert_eq(put(s, 1, 100), -EFBIG);
+	cr_assert_eq(take(s), 0);
 	spill_close(s);
 }

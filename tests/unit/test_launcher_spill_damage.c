@@ -26,7 +26,7 @@ static void load(struct image *im)
 	close(fd);
 }
 
-/* One segment with batches 0 to 5, of which the second was popped... the first has to be, then. */
+/* One segment with batches 0 to 5. */
 static struct image six_records(uint32_t size)
 {
 	struct spill *s = spill_new(16ull * MIB);
@@ -225,6 +225,20 @@ Test(spill_damage, takes_nothing_in_a_body_for_a_record)
 	cr_assert_eq(drain(&dropped), 1u << 4);
 	cr_assert_eq(dropped, 3);
 	free(outer.bytes);
+	free(im.bytes);
+}
+
+Test(spill_damage, takes_no_record_of_another_segment)
+{
+	struct image im = six_records(50);
+	char *nonce = strrchr(im.path, '-') + 1;
+	uint64_t dropped;
+
+	unlink(im.path);
+	*nonce = *nonce == '0' ? '1' : '0';
+	store(&im, im.bytes, im.n);
+	cr_assert_eq(drain(&dropped), 0);
+	cr_assert_gt(dropped, 0);
 	free(im.bytes);
 }
 

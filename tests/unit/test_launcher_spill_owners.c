@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include "spill_fixture.h"
 
@@ -34,6 +35,17 @@ static bool ended_well(pid_t pid)
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* A child ends with its test, however that ends. */
+static pid_t child(void)
+{
+	pid_t pid = fork();
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
+
 /* A child that keeps ten batches from `first` on until it is killed. */
 static pid_t keeper(uint32_t first)
 {
@@ -42,7 +54,7 @@ static pid_t keeper(uint32_t first)
 	pid_t pid;
 
 	cr_assert_eq(pipe(ready), 0);
-	pid = fork();
+	pid = child();
 	if (pid == 0) {
 		struct spill *s = spill_new(MIB);
 
@@ -154,7 +166,7 @@ Test(spill_owners, give_each_batch_to_just_one_however_they_come_and_go)
 	long n;
 
 	for (unsigned i = 0; i < 6; i++) {
-		pids[i] = fork();
+		pids[i] = child();
 		if (pids[i] == 0)
 			come_and_go(crowd, i);
 	}
@@ -259,7 +271,7 @@ Test(spill_owners, lose_and_repeat_at_most_the_one_in_flight_when_killed)
 	srand(1);
 	for (unsigned kill_no = 0; kill_no < 200; kill_no++) {
 		uint64_t lives = d->lives;
-		pid_t pid = fork();
+		pid_t pid = child();
 
 		if (pid == 0)
 			live(d, kill_no);
