@@ -14,12 +14,16 @@
 #define TOPIC_COLUMN     10
 #define TEXT_COLUMN      22
 
-enum { DOCTOR_NO_NETWORK = SETTING_COUNT, DOCTOR_TIMEOUT };
+enum { DOCTOR_NO_NETWORK = SETTING_COUNT, DOCTOR_TIMEOUT, DOCTOR_EXEC };
 
 static const struct verb_option doctor_options[] = {
 	SETTING_OPTIONS,
 	[DOCTOR_NO_NETWORK] = { "no-network", NULL, "do not try the exporter's endpoint", 'n' },
 	[DOCTOR_TIMEOUT] = { "timeout", "SECONDS", "how long to wait for the endpoint (3)", 0 },
+	[DOCTOR_EXEC] = { "exec", NULL,
+			  "as `run --exec` and LD_PRELOAD alone have it: the program itself "
+			  "exports",
+			  0 },
 	{ 0 },
 };
 
@@ -79,11 +83,11 @@ static bool is_secret(const char *name)
 	return strstr(name, "HEADERS") && strstr(name, "OTLP");
 }
 
-static void report_settings(struct findings *f)
+static void report_settings(struct findings *f, enum export_place place)
 {
 	unsigned set = 0;
 
-	settings_read(EXPORT_SUPERVISED, note_warning, f);
+	settings_read(place, note_warning, f);
 	for (size_t i = 0; i < config_variable_count; i++) {
 		const char *name = config_variables[i].name, *value = getenv(name);
 
@@ -136,19 +140,20 @@ static int doctor_main(int argc, char **argv)
 {
 	struct arguments a = { .verb = &verb_doctor, .argc = argc, .argv = argv };
 	char *const *command = NULL;
-	long timeout_ms = PROBE_TIMEOUT_MS;
+	struct exporter_question exporter = { EXPORT_SUPERVISED, true, PROBE_TIMEOUT_MS };
 	struct library library;
 	struct screen screen;
 	struct findings f = { .say = print_finding, .arg = &screen };
-	bool network = true;
 	int option;
 
 	while ((option = arguments_next(&a)) >= 0) {
 		if (option == DOCTOR_NO_NETWORK) {
-			network = false;
+			exporter.network = false;
+		} else if (option == DOCTOR_EXEC) {
+			exporter.place = EXPORT_IN_PROCESS;
 		} else if (option == DOCTOR_TIMEOUT) {
-			timeout_ms = parse_seconds(a.value);
-			if (timeout_ms <= 0 || timeout_ms > 600000)
+			exporter.timeout_ms = parse_seconds(a.value);
+			if (exporter.timeout_ms <= 0 || exporter.timeout_ms > 600000)
 				return usage_error(&verb_doctor,
 						   "--timeout wants seconds, not '%s'", a.value);
 		} else if (setting_apply(&verb_doctor, option, a.value)) {
@@ -164,9 +169,9 @@ static int doctor_main(int argc, char **argv)
 	if (command)
 		program_examine(&f, command);
 	report_library(&f, &library);
-	report_settings(&f);
+	report_settings(&f, exporter.place);
 	environment_examine(&f, &library, command);
-	exporter_examine(&f, network, timeout_ms);
+	exporter_examine(&f, &exporter);
 	return conclude(&f, command, &screen);
 }
 

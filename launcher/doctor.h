@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include "launcher/elf_file.h"
 #include "launcher/library.h"
+#include "launcher/settings.h"
 
 enum level { LEVEL_OK, LEVEL_WARNING, LEVEL_PROBLEM };
 
@@ -35,8 +36,14 @@ void elf_examine(struct findings *f, const char *path);
 /* LD_PRELOAD, another tracer, seccomp. command: NULL without a program. */
 void environment_examine(struct findings *f, const struct library *library, char *const *command);
 
+struct exporter_question {
+	enum export_place place;
+	bool network; /* the receiver may be asked */
+	long timeout_ms;
+};
+
 /* Where spans go: is something there that takes them? config_read() has been done. */
-void exporter_examine(struct findings *f, bool network, long timeout_ms);
+void exporter_examine(struct findings *f, const struct exporter_question *q);
 
 /* For `tagalong run`: only why the program will not be traced. */
 void doctor_warn(char *const *command, void (*warn)(void *arg, const char *message), void *arg);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/config.h"
+#include "exporter/curl/curl_transport.h"
 #include "launcher/doctor.h"
 #include "launcher/probe.h"
 
@@ -88,8 +90,62 @@ static void ignore_warning(void *arg, const char *message)
 	(void)message;
 }
 
+#define GRPC_PORT 4317 /* taken for gRPC when no protocol is named */
+
+static bool needs_libcurl(const struct endpoint *endpoint)
+{
+	return endpoint->trouble || (endpoint->port == GRPC_PORT && !config.otlp_protocol_set);
+}
+
+static void try_by_libcurl(struct findings *f, struct curl_transport *t, const char *url,
+			   long timeout_ms)
+{
+	const struct payload empty = { OTLP_TRACES, curl_transport_encoding(t), 0, { "", 0 } };
+	const struct payload empty_json = { OTLP_TRACES, OTLP_JSON, 0, BYTES("{}") };
+	uint64_t deadline_ns = clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000;
+	uint64_t asked_ms;
+	struct outcome o;
+	bool final = curl_transport_attempt(t, empty.encoding == OTLP_JSON ? &empty_json : &empty,
+					    deadline_ns, &o, &asked_ms);
+
+	if (final && o.loss == LOSS_NONE)
+		found(f, LEVEL_OK, "exporter", "", "%s takes OTLP", url);
+	else if (!final && o.loss == LOSS_RESPONSE)
+		found(f, LEVEL_WARNING, "exporter",
+		      "Spans are sent again for a while, then counted as lost.",
+		      "%s is there but has no time for us: %s", url, curl_transport_problem(t));
+	else if (final)
+		found(f, LEVEL_PROBLEM, "exporter",
+		      "Look at OTEL_EXPORTER_OTLP_PROTOCOL, _HEADERS.", "%s takes no traces: %s",
+		      url, curl_transport_problem(t));
+	else
+		found(f, LEVEL_PROBLEM, "exporter", RUN_RECEIVER, "%s cannot be reached: %s", url,
+		      curl_transport_problem(t));
+}
+
+static void examine_by_libcurl(struct findings *f, const struct exporter_question *q)
+{
+	static _Atomic uint32_t stop;
+	struct curl_transport *t =
+		curl_transport_new(&config, OTLP_TRACES, &stop, ignore_warning, NULL);
+	char url[2048];
+	struct text text = TEXT_ON(url);
+
+	if (!t) {
+		found(f, LEVEL_WARNING, "exporter", "", "libcurl does not start");
+		return;
+	}
+	curl_transport_describe(t, &text);
+	text_string(&text);
+	if (q->network)
+		try_by_libcurl(f, t, url, q->timeout_ms);
+	else
+		found(f, LEVEL_OK, "exporter", "", "spans go to %s (not tried)", url);
+	curl_transport_free(t);
+}
+
 /* What is wrong with the variables has been said by settings_read(). */
-static void examine_endpoint(struct findings *f, bool network, long timeout_ms)
+static void examine_endpoint(struct findings *f, const struct exporter_question *q)
 {
 	static struct endpoint endpoint;
 	char url[2048];
@@ -97,21 +153,25 @@ static void examine_endpoint(struct findings *f, bool network, long timeout_ms)
 	struct probe probe;
 
 	endpoint_read(&endpoint, &config, ignore_warning, NULL);
+	if (q->place == EXPORT_SUPERVISED && needs_libcurl(&endpoint)) {
+		examine_by_libcurl(f, q);
+		return;
+	}
 	endpoint_describe(&endpoint, &text);
 	text_string(&text);
 	if (endpoint.trouble) {
 		found(f, LEVEL_PROBLEM, "exporter",
-		      "Let a collector on this host take spans by http and pass them on, or use "
-		      "--file.",
-		      "%s: %s cannot be sent from inside a program yet", url,
+		      "Let `tagalong run` send them, or a collector on this host take them by http "
+		      "and pass them on, or use --file.",
+		      "%s: %s cannot be sent from inside a program", url,
 		      endpoint.is_https ? "https" : "gRPC");
 		return;
 	}
-	if (!network) {
+	if (!q->network) {
 		found(f, LEVEL_OK, "exporter", "", "spans go to %s (not tried)", url);
 		return;
 	}
-	probe = probe_send(&endpoint, timeout_ms);
+	probe = probe_send(&endpoint, q->timeout_ms);
 	report_probe(f, url, &probe);
 }
 
@@ -137,7 +197,7 @@ static void examine_traces_file(struct findings *f)
 		found(f, LEVEL_OK, "exporter", "", "spans are appended to %s", path);
 }
 
-void exporter_examine(struct findings *f, bool network, long timeout_ms)
+void exporter_examine(struct findings *f, const struct exporter_question *q)
 {
 	bool chosen = getenv("OTEL_TRACES_EXPORTER");
 
@@ -148,7 +208,7 @@ void exporter_examine(struct findings *f, bool network, long timeout_ms)
 	if (config.traces_exporter & EXPORTER_CONSOLE)
 		found(f, LEVEL_OK, "exporter", "", "traces are drawn on stderr");
 	if (config.traces_exporter & EXPORTER_OTLP)
-		examine_endpoint(f, network, timeout_ms);
+		examine_endpoint(f, q);
 	else if (!(config.traces_exporter & EXPORTER_CONSOLE) && !*config.traces_file)
 		found(f, LEVEL_PROBLEM, "exporter", "Unset OTEL_TRACES_EXPORTER.",
 		      "OTEL_TRACES_EXPORTER is none: spans go nowhere");

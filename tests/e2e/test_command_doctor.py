@@ -11,8 +11,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from command import CLEAN, as_nobody, install, open_to_all, tagalong
+from grpc_receiver import GrpcReceiver
 from harness import paths
 from harness.ports import free_port
+from otlp_receiver import OtlpReceiver
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 
@@ -397,11 +399,43 @@ def test_silent_receiver_is_waited_for_only_so_long(listener):
 
 
 def test_endpoints_that_cannot_be(listener):
-    assert "https cannot be sent" in probe("https://127.0.0.1:1/").out
+    assert "https cannot be sent" in probe("https://127.0.0.1:1/", words=["--exec"]).out
     for url in ("ftp://x/", "http://x:port/"):
         done = probe(url, words=["--no-network"])
         assert any(url in line and "not an http URL" in line for line in lines(done, "warning"))
         assert "http://localhost:4318/v1/traces" in done.out
+
+
+def test_receivers_that_only_libcurl_reaches(certificates):
+    ca = {"OTEL_EXPORTER_OTLP_CERTIFICATE": certificates.path("ca.pem")}
+    with OtlpReceiver(tls=certificates.server_context()) as r:
+        done = probe(r.url, base=True, env=ca)
+        assert done.status == 0 and f"{r.url}/v1/traces takes OTLP" in done.out
+        assert r.requests[0].body == b""
+        done = probe(r.url, base=True)
+        assert done.status == 1 and "certificate" in done.out
+        r.behave("status:401")
+        done = probe(r.url, base=True, env=ca)
+        assert done.status == 1 and "takes no traces: 401" in done.out
+        r.behave("status:503")
+        assert probe(r.url, base=True, env=ca).status == 0
+    done = probe(r.url, base=True, env=ca)
+    assert done.status == 1 and "cannot be reached: Connection refused" in done.out
+
+
+def test_grpc_receivers():
+    grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    with GrpcReceiver() as r:
+        done = probe(r.url, base=True, env=grpc)
+        assert done.status == 0 and f"{r.url} takes OTLP" in done.out and not r.spans
+        done = probe(f"127.0.0.1:{r.port}", base=True, env=grpc)
+        assert done.status == 0 and "no scheme" in done.out
+        assert probe(r.url, base=True, env=grpc, words=["--exec"]).status == 1
+    with OtlpReceiver() as r:
+        assert probe(r.url, base=True, env=grpc, words=["--timeout", "1"]).status == 1
+        r.errors.clear()
+    done = probe("http://collector:4317", base=True, words=["--no-network"])
+    assert "grpc is assumed" in done.out and "spans go to http://collector:4317 (not" in done.out
 
 
 def test_traces_file_needs_no_receiver(tmp_path):

@@ -63,8 +63,17 @@ Test(reply, an_interim_answer_is_forgotten)
 
 Test(reply, odd_lines_do_no_harm)
 {
-	static const char *const lines[] = { "", "\r\n", ":", ": x", "HTTP/", "HTTP/1.1", "HTTP/1.1 x",
-					     "HTTP/2 99999999", "retry-after", "retry-after:", "grpc-status" };
+	static const char *const lines[] = { "",
+					     "\r\n",
+					     ":",
+					     ": x",
+					     "HTTP/",
+					     "HTTP/1.1",
+					     "HTTP/1.1 x",
+					     "HTTP/2 99999999",
+					     "retry-after",
+					     "retry-after:",
+					     "grpc-status" };
 
 	reply_reset(&reply);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)

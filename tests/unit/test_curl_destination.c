@@ -107,9 +107,12 @@ Test(destination, loopback_is_known_in_its_forms)
 		const char *endpoint;
 		bool loopback;
 	} all[] = {
-		{ "ENDPOINT=http://LocalHost:1", true },   { "ENDPOINT=http://127.9.9.9", true },
-		{ "ENDPOINT=http://[::1]:1", true },	   { "ENDPOINT=http://127.evil.example", false },
-		{ "ENDPOINT=http://localhost.example", false }, { "ENDPOINT=http://10.0.0.1", false },
+		{ "ENDPOINT=http://LocalHost:1", true },
+		{ "ENDPOINT=http://127.9.9.9", true },
+		{ "ENDPOINT=http://[::1]:1", true },
+		{ "ENDPOINT=http://127.evil.example", false },
+		{ "ENDPOINT=http://localhost.example", false },
+		{ "ENDPOINT=http://10.0.0.1", false },
 		{ "ENDPOINT=http://[fd00::1]", false },
 	};
 

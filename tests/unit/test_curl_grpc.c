@@ -107,18 +107,12 @@ Test(grpc, http_statuses_map_as_grpc_says)
 		unsigned http;
 		enum grpc_status grpc;
 	} map[] = {
-		{ 400, GRPC_INTERNAL },
-		{ 401, GRPC_UNAUTHENTICATED },
-		{ 403, GRPC_PERMISSION_DENIED },
-		{ 404, GRPC_UNIMPLEMENTED },
-		{ 429, GRPC_UNAVAILABLE },
-		{ 431, GRPC_INTERNAL },
-		{ 502, GRPC_UNAVAILABLE },
-		{ 503, GRPC_UNAVAILABLE },
-		{ 504, GRPC_UNAVAILABLE },
-		{ 200, GRPC_UNKNOWN },
-		{ 302, GRPC_UNKNOWN },
-		{ 500, GRPC_UNKNOWN },
+		{ 400, GRPC_INTERNAL },          { 401, GRPC_UNAUTHENTICATED },
+		{ 403, GRPC_PERMISSION_DENIED }, { 404, GRPC_UNIMPLEMENTED },
+		{ 429, GRPC_UNAVAILABLE },       { 431, GRPC_INTERNAL },
+		{ 502, GRPC_UNAVAILABLE },       { 503, GRPC_UNAVAILABLE },
+		{ 504, GRPC_UNAVAILABLE },       { 200, GRPC_UNKNOWN },
+		{ 302, GRPC_UNKNOWN },           { 500, GRPC_UNKNOWN },
 	};
 
 	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
@@ -128,11 +122,10 @@ Test(grpc, http_statuses_map_as_grpc_says)
 Test(grpc, resets_map_as_grpc_says)
 {
 	static const enum grpc_status map[] = {
-		GRPC_INTERNAL,	  GRPC_INTERNAL,  GRPC_INTERNAL,
-		GRPC_INTERNAL,	  GRPC_INTERNAL,  GRPC_UNKNOWN,
-		GRPC_INTERNAL,	  GRPC_UNAVAILABLE, GRPC_CANCELLED,
-		GRPC_INTERNAL,	  GRPC_INTERNAL,  GRPC_RESOURCE_EXHAUSTED,
-		GRPC_PERMISSION_DENIED, GRPC_UNKNOWN, GRPC_UNKNOWN,
+		GRPC_INTERNAL,          GRPC_INTERNAL, GRPC_INTERNAL, GRPC_INTERNAL,
+		GRPC_INTERNAL,          GRPC_UNKNOWN,  GRPC_INTERNAL, GRPC_UNAVAILABLE,
+		GRPC_CANCELLED,         GRPC_INTERNAL, GRPC_INTERNAL, GRPC_RESOURCE_EXHAUSTED,
+		GRPC_PERMISSION_DENIED, GRPC_UNKNOWN,  GRPC_UNKNOWN,
 	};
 
 	for (unsigned i = 0; i < sizeof(map) / sizeof(map[0]); i++)
@@ -161,8 +154,9 @@ static bool retry_info(struct bytes details, uint64_t *ms)
 	return has;
 }
 
-/* A Status { code: 8, message: "busy", details: [Any { RetryInfo { Duration { 2 s, 250 ms } } }] } */
-#define TWO_SECONDS                                                               \
+/* A Status { code: 8, message: "busy", details: [Any { RetryInfo { Duration { 2 s, 250 ms } } }] }
+ */
+#define TWO_SECONDS                                                                \
 	"CAgSBGJ1c3kaNQoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIJ" \
 	"CgcIAhCA5Zp3"
 
