@@ -289,8 +289,6 @@ static void settle_rest(struct config_reader *r)
 	if (*config.config_file)
 		warn(r, "OTEL_CONFIG_FILE=\"%.*s\": not read yet; using the other variables",
 		     SHOWN_MAX, config.config_file);
-	if (config.metrics_exporter & EXPORTER_OTLP)
-		warn(r, "OTEL_METRICS_EXPORTER=\"otlp\": not read yet; using none");
 }
 
 /* The log first, so that it can hold what is said about the others. */
