@@ -27,6 +27,12 @@
 	X(exchanges_excluded)          /* by TAGALONG_EXCLUDE_PATHS */                            \
 	X(exchanges_unsampled)         /* the sampler said no */                                  \
 	X(exchanges_left_to_program)   /* the program's own trace header was found: no span */    \
+	X(spans_started_root)          /* with metrics on: sampled spans by where the parent is */    \
+	X(spans_started_local)                                                                    \
+	X(spans_started_remote)                                                                   \
+	X(spans_unsampled_root)        /* the same of those the sampler said no to */             \
+	X(spans_unsampled_local)                                                                  \
+	X(spans_unsampled_remote)                                                                 \
 	X(link_header)                 /* client spans by how the parent was known */             \
 	X(link_flow)                                                                              \
 	X(link_thread)                                                                            \
@@ -43,6 +49,7 @@
 	X(spans_committed)             /* written to the ring */                                  \
 	X(spans_dropped_queue_full)    /* ring or queue full: never entered it */                 \
 	X(spans_dropped_shared)        /* a forked child holds the same connection */             \
+	X(spans_processed)             /* taken out of the ring, to be exported */                \
 	X(spans_exported)              /* accepted by the receiver, or written to file/console */ \
 	X(spans_dropped_rejected)      /* the receiver's partial success */                       \
 	X(spans_dropped_response)      /* answer that must not be retried (400, 413, ...) */      \
@@ -58,6 +65,8 @@
 	X(export_retries)                                                                         \
 	X(export_failures)                                                                        \
 	X(supervised_fallbacks)        /* no supervisor, or not any more: exports by itself */    \
+	X(metric_exports)              /* requests with metrics tried */                          \
+	X(metric_export_failures)                                                                 \
 	X(warnings)                    /* configuration that was not understood */
 /* clang-format on */
 
@@ -82,6 +91,13 @@ uint64_t counters_sum(size_t offset);
 
 /* Calls fn(name, value) for each counter in the order above. */
 void counters_each(void (*fn)(void *arg, const char *name, uint64_t value), void *arg);
+
+/* One counter of a set, by its offset in it. */
+static inline uint64_t counters_value(const struct counters *c, size_t offset)
+{
+	return atomic_load_explicit((_Atomic uint64_t *)((uintptr_t)c + offset),
+				    memory_order_relaxed);
+}
 
 /* Adds all of `from`, which others may still be counting in, to *to. */
 void counters_add(struct counters *to, const struct counters *from);

@@ -55,6 +55,7 @@ static int export_batch(struct drain *d, uint64_t deadline_ns)
 		return -ESHUTDOWN;
 	count(exports);
 	b.resource = &d->sink->resource;
+	count_add(spans_processed, (uint32_t)b.count);
 	sink_export(d->sink, &b, budget < deadline_ns ? budget : deadline_ns, &o);
 	atomic_store_explicit(&d->hold_off_ns, o.hold_off_ns, memory_order_relaxed);
 	settle(d, (uint32_t)b.count, &o);

@@ -68,6 +68,18 @@ Otlp__AnyValue *message_int(struct scratch *s, int64_t number)
 	return value;
 }
 
+Otlp__AnyValue *message_bool(struct scratch *s, bool truth)
+{
+	Otlp__AnyValue *value = scratch_alloc(s, sizeof(*value));
+
+	if (!value)
+		return NULL;
+	otlp__any_value__init(value);
+	value->value_case = OTLP__ANY_VALUE__VALUE_BOOL_VALUE;
+	value->bool_value = truth;
+	return value;
+}
+
 bool message_array_append(struct scratch *s, Otlp__ArrayValue *array, Otlp__AnyValue *value)
 {
 	size_t n = array->n_values;

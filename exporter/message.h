@@ -30,6 +30,7 @@ char *message_text(struct scratch *s, struct bytes b, uint64_t max_chars);
 
 Otlp__AnyValue *message_string(struct scratch *s, struct bytes b, uint64_t max_chars);
 Otlp__AnyValue *message_int(struct scratch *s, int64_t number);
+Otlp__AnyValue *message_bool(struct scratch *s, bool truth);
 /* An array of one, and one more at its end. */
 Otlp__AnyValue *message_array(struct scratch *s, Otlp__AnyValue *element);
 bool message_array_append(struct scratch *s, Otlp__ArrayValue *array, Otlp__AnyValue *value);
