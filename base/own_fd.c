@@ -197,6 +197,12 @@ static bool may_fetch_descriptors(void)
 	       raw_pidfd_getfd(-1, 0, 0) == -EBADF;
 }
 
+static void close_sockets(void)
+{
+	for (int i = 0; i < OWN_FD_TRACES; i++)
+		own_fd_close((enum own_fd_slot)i);
+}
+
 int own_fd_private(void)
 {
 	int number[OWN_FD_SLOTS], fetched[OWN_FD_SLOTS], err, self = -1;
@@ -204,8 +210,7 @@ int own_fd_private(void)
 	if (!may_fetch_descriptors())
 		return -EPERM;
 	/* What a flush on the program's threads has left open is closed where it was opened. */
-	own_fd_close(OWN_FD_EXPORT);
-	own_fd_close(OWN_FD_RESOLVE);
+	close_sockets();
 	for (int i = 0; i < OWN_FD_SLOTS; i++)
 		number[i] = own_fd_get((enum own_fd_slot)i); /* stays there while it is held */
 	/* Nothing is copied, not for a moment: a socket that the program closes meanwhile would
@@ -236,6 +241,5 @@ void own_fd_child(void)
 
 		atomic_store_explicit(&slots[i], (uint32_t)word, memory_order_relaxed);
 	}
-	own_fd_close(OWN_FD_EXPORT);
-	own_fd_close(OWN_FD_RESOLVE);
+	close_sockets();
 }

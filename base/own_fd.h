@@ -6,8 +6,10 @@
 
 #include <stdbool.h>
 
+/* Sockets first. */
 enum own_fd_slot {
 	OWN_FD_EXPORT,
+	OWN_FD_METRICS,
 	OWN_FD_RESOLVE,
 	OWN_FD_TRACES,
 	OWN_FD_LOG,

@@ -8,8 +8,17 @@
 #include <errno.h>
 
 #define DEFAULT_URL "http://localhost:4318"
-#define TRACES_PATH "v1/traces"
 #define TARGET_MAX  4096
+
+/* What the configuration says for one signal, and how its variables are called. */
+struct signal {
+	const char *path; /* behind a base URL */
+	const char *what;
+	const char *endpoint_name, *endpoint;
+	const char *headers_name, *headers;
+	const char *compression;
+	uint32_t protocol;
+};
 
 struct warner {
 	endpoint_warn_fn fn;
@@ -66,17 +75,17 @@ static void put_userinfo(struct text *t, struct bytes userinfo)
 }
 
 /* All of the request that never changes. */
-static int build_head(struct endpoint *e, const struct endpoint_url *u, const struct config *c,
+static int build_head(struct endpoint *e, const struct endpoint_url *u, const struct signal *s,
 		      bool is_base, const struct warner *w)
 {
 	struct text t = { .p = e->head, .size = sizeof(e->head) - 64 };
 	struct headers h;
 	size_t from;
 
-	headers_read(&h, bytes_of(c->otlp_headers));
+	headers_read(&h, bytes_of(s->headers));
 	text_put_string(&t, "POST ");
 	from = t.n;
-	endpoint_url_put_target(&t, u, is_base ? TRACES_PATH : NULL);
+	endpoint_url_put_target(&t, u, is_base ? s->path : NULL);
 	e->target = (struct bytes){ e->head + from, t.n - from };
 	if (t.cut || e->target.n > TARGET_MAX)
 		return -ENAMETOOLONG;
@@ -94,9 +103,7 @@ static int build_head(struct endpoint *e, const struct endpoint_url *u, const st
 	text_put_string(&t, "Content-Type: application/x-protobuf\r\n");
 	headers_write(&h, &t);
 	if (h.bad.n)
-		warn(w, "%s: left out what is not understood or not allowed: %.*s",
-		     *c->otlp_traces_headers ? "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
-					     : "OTEL_EXPORTER_OTLP_HEADERS",
+		warn(w, "%s: left out what is not understood or not allowed: %.*s", s->headers_name,
 		     (int)h.bad.n, h.bad.p);
 	t.size = sizeof(e->head);
 	text_put_string(&t, "Content-Length: ");
@@ -105,7 +112,7 @@ static int build_head(struct endpoint *e, const struct endpoint_url *u, const st
 }
 
 static int read_url(struct endpoint *e, const char *name, const char *value, bool is_base,
-		    const struct config *c, const struct warner *w)
+		    const struct signal *s, const struct warner *w)
 {
 	char copy[ENDPOINT_SHOWN_MAX + 1];
 	struct endpoint_url u;
@@ -117,11 +124,11 @@ static int read_url(struct endpoint *e, const char *name, const char *value, boo
 		e->is_https = u.https;
 		memcpy(e->host, u.host.p, u.host.n);
 		e->port = u.port ? u.port : u.https ? 443 : 80;
-		err = build_head(e, &u, c, is_base, w);
+		err = build_head(e, &u, s, is_base, w);
 	}
 	if (err) {
-		warn(w, "%s=%s is not an http URL: %s is used instead", name,
-		     endpoint_shown(copy, value), DEFAULT_URL "/" TRACES_PATH);
+		warn(w, "%s=%s is not an http URL: %s/%s is used instead", name,
+		     endpoint_shown(copy, value), DEFAULT_URL, s->path);
 		return err;
 	}
 	if (u.schemeless)
@@ -130,45 +137,84 @@ static int read_url(struct endpoint *e, const char *name, const char *value, boo
 }
 
 /* What the configuration asks for and this process does not do. */
-static void warn_differences(struct endpoint *e, const struct config *c, const struct warner *w)
+static void warn_differences(struct endpoint *e, const struct signal *s, const struct warner *w)
 {
-	if (c->otlp_protocol == OTLP_GRPC) {
+	if (s->protocol == OTLP_GRPC) {
 		e->trouble = "OTLP over gRPC needs `tagalong run`";
 		warn(w,
-		     "OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not spoken inside the program: no span "
-		     "is sent. Start the program with `tagalong run`, or use http/protobuf");
+		     "OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not spoken inside the program: no %s is "
+		     "sent. Start the program with `tagalong run`, or use http/protobuf",
+		     s->what);
 	} else if (e->is_https) {
 		e->trouble = "an https endpoint needs `tagalong run`";
 		warn(w,
-		     "the OTLP endpoint is https, which is not spoken inside the program: no span "
-		     "is sent. Start the program with `tagalong run`, or use a collector over "
-		     "http");
+		     "the OTLP endpoint is https, which is not spoken inside the program: no %s is "
+		     "sent. Start the program with `tagalong run`, or use a collector over http",
+		     s->what);
 	}
 	if (e->trouble)
 		return;
-	if (c->otlp_protocol == OTLP_HTTP_JSON)
+	if (s->protocol == OTLP_HTTP_JSON)
 		warn(w, "OTEL_EXPORTER_OTLP_PROTOCOL=http/json: http/protobuf is used inside the "
 			"program; `tagalong run` sends JSON");
-	if (bytes_equal_nocase(bytes_of(c->otlp_compression), BYTES("gzip")))
+	if (bytes_equal_nocase(bytes_of(s->compression), BYTES("gzip")))
 		warn(w, "OTEL_EXPORTER_OTLP_COMPRESSION=gzip: sent uncompressed from inside the "
 			"program; `tagalong run` compresses");
+}
+
+static void read_signal(struct endpoint *e, const struct config *c, const struct signal *s,
+			const struct warner *w)
+{
+	int err;
+
+	if (*s->endpoint)
+		err = read_url(e, s->endpoint_name, s->endpoint, false, s, w);
+	else if (*c->otlp_endpoint)
+		err = read_url(e, "OTEL_EXPORTER_OTLP_ENDPOINT", c->otlp_endpoint, true, s, w);
+	else
+		err = -ENOENT;
+	if (err)
+		read_url(e, "", DEFAULT_URL, true, s, w);
+	warn_differences(e, s, w);
 }
 
 void endpoint_read(struct endpoint *e, const struct config *c, endpoint_warn_fn fn, void *arg)
 {
 	const struct warner w = { fn, arg };
-	int err;
+	const struct signal traces = {
+		.path = "v1/traces",
+		.what = "span",
+		.endpoint_name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+		.endpoint = c->otlp_traces_endpoint,
+		.headers_name = *c->otlp_traces_headers ? "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+							: "OTEL_EXPORTER_OTLP_HEADERS",
+		.headers = c->otlp_headers,
+		.compression = c->otlp_compression,
+		.protocol = c->otlp_protocol,
+	};
 
-	if (*c->otlp_traces_endpoint)
-		err = read_url(e, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c->otlp_traces_endpoint,
-			       false, c, &w);
-	else if (*c->otlp_endpoint)
-		err = read_url(e, "OTEL_EXPORTER_OTLP_ENDPOINT", c->otlp_endpoint, true, c, &w);
-	else
-		err = -ENOENT;
-	if (err)
-		read_url(e, "", DEFAULT_URL, true, c, &w);
-	warn_differences(e, c, &w);
+	read_signal(e, c, &traces, &w);
+}
+
+void endpoint_read_metrics(struct endpoint *e, const struct config *c, endpoint_warn_fn fn,
+			   void *arg)
+{
+	const struct warner w = { fn, arg };
+	const struct signal metrics = {
+		.path = "v1/metrics",
+		.what = "metric",
+		.endpoint_name = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+		.endpoint = c->otlp_metrics_endpoint,
+		/* Those for metrics hold the general ones when they are unset. */
+		.headers_name = c->otlp_metrics_headers != c->otlp_headers
+					? "OTEL_EXPORTER_OTLP_METRICS_HEADERS"
+					: "OTEL_EXPORTER_OTLP_HEADERS",
+		.headers = c->otlp_metrics_headers,
+		.compression = c->otlp_metrics_compression,
+		.protocol = c->metrics_otlp_protocol,
+	};
+
+	read_signal(e, c, &metrics, &w);
 }
 
 void endpoint_describe(const struct endpoint *e, struct text *t)

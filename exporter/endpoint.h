@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where spans go: the OTLP variables as one prepared HTTP request. Also used by `tagalong doctor`.
+/* Where spans (or metrics) go: the OTLP variables as one prepared HTTP request. Also used by
+ * `tagalong doctor`.
  */
 #ifndef EXPORTER_ENDPOINT_H
 #define EXPORTER_ENDPOINT_H
@@ -28,6 +29,10 @@ typedef void (*endpoint_warn_fn)(void *arg, const char *message);
  * grpc, http/json, gzip), gives one warning each; a URL that is not one gives the default. Header
  * values and userinfo never stand in a warning. */
 void endpoint_read(struct endpoint *e, const struct config *c, endpoint_warn_fn warn, void *arg);
+
+/* The same for metrics. */
+void endpoint_read_metrics(struct endpoint *e, const struct config *c, endpoint_warn_fn warn,
+			   void *arg);
 
 /* "http://host:port/path", without userinfo and query. */
 void endpoint_describe(const struct endpoint *e, struct text *t);

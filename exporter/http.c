@@ -20,12 +20,12 @@ struct request {
 };
 
 void http_init(struct http_client *c, const struct endpoint *e, struct resolver *r,
-	       const _Atomic uint32_t *stop)
+	       enum own_fd_slot slot, const _Atomic uint32_t *stop)
 {
 	memset(c, 0, sizeof(*c));
 	c->endpoint = e;
 	c->resolver = r;
-	c->socket = (struct net_socket){ .slot = OWN_FD_EXPORT, .stop = stop };
+	c->socket = (struct net_socket){ .slot = slot, .stop = stop };
 }
 
 static void request_init(struct request *q, const struct endpoint *e, struct bytes body)

@@ -19,9 +19,9 @@ struct http_client {
 	char *body_room; /* of the reply, HTTP_REPLY_BODY_MAX bytes, mapped while it is needed */
 };
 
-/* stop: see struct net_socket. */
+/* slot: of the connection. stop: see struct net_socket. */
 void http_init(struct http_client *c, const struct endpoint *e, struct resolver *r,
-	       const _Atomic uint32_t *stop);
+	       enum own_fd_slot slot, const _Atomic uint32_t *stop);
 
 /* 0: reply->status and reply->body are there, good until the next call. Otherwise
  * no answer: -ENOENT (the name is not known), -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT and the like

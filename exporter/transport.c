@@ -26,13 +26,9 @@ static void keep_quiet(void *arg, const char *message)
 	(void)arg, (void)message;
 }
 
-void transport_init(struct transport *t, const struct config *c, _Atomic uint32_t *stop, bool quiet)
+static void init(struct transport *t, enum own_fd_slot slot, _Atomic uint32_t *stop)
 {
 	t->stop = stop;
-	if (*c->spill_dir && !quiet)
-		warn(NULL, "TAGALONG_SPILL_DIR: a program keeps its batches in memory only. Start "
-			   "it with `tagalong run` to have them kept there");
-	endpoint_read(&t->endpoint, c, quiet ? keep_quiet : warn, NULL);
 	if (t->endpoint.trouble)
 		return;
 	resolver_init(&t->resolver, t->endpoint.host, "/etc/hosts", "/etc/resolv.conf", stop);
@@ -40,7 +36,25 @@ void transport_init(struct transport *t, const struct config *c, _Atomic uint32_
 		memcpy(t->known, t->resolver.addresses, sizeof(t->known));
 		t->known_count = t->resolver.address_count;
 	}
-	http_init(&t->http, &t->endpoint, &t->resolver, stop);
+	http_init(&t->http, &t->endpoint, &t->resolver, slot, stop);
+}
+
+void transport_init(struct transport *t, const struct config *c, _Atomic uint32_t *stop, bool quiet)
+{
+	t->what = "spans";
+	if (*c->spill_dir && !quiet)
+		warn(NULL, "TAGALONG_SPILL_DIR: a program keeps its batches in memory only. Start "
+			   "it with `tagalong run` to have them kept there");
+	endpoint_read(&t->endpoint, c, quiet ? keep_quiet : warn, NULL);
+	init(t, OWN_FD_EXPORT, stop);
+}
+
+void transport_init_metrics(struct transport *t, const struct config *c, _Atomic uint32_t *stop,
+			    bool quiet)
+{
+	t->what = "metrics";
+	endpoint_read_metrics(&t->endpoint, c, quiet ? keep_quiet : warn, NULL);
+	init(t, OWN_FD_METRICS, stop);
 }
 
 static void address_words(const struct net_address *a, uint64_t words[static 2])
@@ -154,10 +168,11 @@ static void complain_of_error(struct transport *t, int err)
 
 	endpoint_describe(&t->endpoint, &w);
 	if (why)
-		complain(&t->complaints, "spans cannot be sent to %s: %s", text_string(&w), why);
+		complain(&t->complaints, "%s cannot be sent to %s: %s", t->what, text_string(&w),
+			 why);
 	else
-		complain(&t->complaints, "spans cannot be sent to %s: error %d", text_string(&w),
-			 -err);
+		complain(&t->complaints, "%s cannot be sent to %s: error %d", t->what,
+			 text_string(&w), -err);
 }
 
 static void complain_of_status(struct transport *t)
@@ -185,8 +200,8 @@ static void read_success(struct transport *t, struct outcome *o)
 	o->rejected = rejected > UINT32_MAX ? UINT32_MAX : (uint32_t)rejected;
 	message = shown(copy, message);
 	if (rejected > 0)
-		complain(&t->complaints, "the receiver rejected %u spans: %.*s", o->rejected,
-			 (int)message.n, message.p);
+		complain(&t->complaints, "the receiver rejected %u %s: %.*s", o->rejected,
+			 t->what, (int)message.n, message.p);
 	else if (message.n)
 		complain(&t->complaints, "the receiver says: %.*s", (int)message.n, message.p);
 }
@@ -264,6 +279,25 @@ void transport_send(struct transport *t, struct bytes request, uint64_t deadline
 			return;
 		o->loss = LOSS_NONE;
 	}
+}
+
+void transport_try(struct transport *t, struct bytes request, uint64_t deadline_ns,
+		   struct outcome *o)
+{
+	uint64_t asked_ms;
+	bool final;
+
+	*o = (struct outcome){ .loss = LOSS_NONE };
+	if (t->endpoint.trouble) {
+		o->loss = LOSS_UNDELIVERABLE;
+		return;
+	}
+	final = attempt(t, request, deadline_ns, o, &asked_ms);
+	atomic_store_explicit(&t->failing, !final, memory_order_relaxed);
+	if (final)
+		return;
+	o->loss = LOSS_RETRIES;
+	o->hold_off_ns = asked_ms ? clock_monotonic_ns() + asked_ms * NS_PER_MS : 0;
 }
 
 void transport_idle(struct transport *t)

@@ -8,6 +8,7 @@
 #include "exporter/outcome.h"
 
 struct transport {
+	const char *what; /* is sent: "spans" */
 	struct endpoint endpoint;
 	struct resolver resolver;
 	struct http_client http;
@@ -29,9 +30,18 @@ struct transport {
 void transport_init(struct transport *t, const struct config *c, _Atomic uint32_t *stop,
 		    bool quiet);
 
+/* The same for metrics, with a connection of its own. */
+void transport_init_metrics(struct transport *t, const struct config *c, _Atomic uint32_t *stop,
+			    bool quiet);
+
 /* Posts one encoded request, with retries until the deadline. Waits; several seconds if need be. */
 void transport_send(struct transport *t, struct bytes request, uint64_t deadline_ns,
 		    struct outcome *o);
+
+/* One attempt, whatever comes of it: for what is told again the next time. LOSS_RETRIES: there may
+ * be one. */
+void transport_try(struct transport *t, struct bytes request, uint64_t deadline_ns,
+		   struct outcome *o);
 
 /* True when address:port is where this transport sends. Any thread may ask. */
 bool transport_owns(const struct transport *t, struct bytes host, uint16_t port);

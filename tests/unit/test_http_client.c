@@ -72,7 +72,7 @@ static void client_start(uint16_t port)
 	endpoint.head_n = (size_t)sprintf(endpoint.head, "POST /v1/traces HTTP/1.1\r\nHost: x\r\n"
 							 "Content-Length: ");
 	resolver_init(&resolver, endpoint.host, "/dev/null", "/dev/null", &stop);
-	http_init(&client, &endpoint, &resolver, &stop);
+	http_init(&client, &endpoint, &resolver, OWN_FD_EXPORT, &stop);
 }
 
 static void start(const serve_fn *script)
