@@ -7,6 +7,8 @@
 #include "base/raw.h"
 #include "base/thread.h"
 #include "exporter/exporter_parts.h"
+#include "exporter/metrics_export.h"
+#include "exporter/request_metrics.h"
 #include "exporter/retry.h"
 
 #define NS_PER_MS 1000000ull
@@ -17,28 +19,43 @@
 
 struct exporter exporter;
 
+/* There is something to share or to send, now or later. */
+static bool has_work(void)
+{
+	return exporter_mode() == MODE_ON || metrics_export_is_wanted();
+}
+
+/* Something waits to be sent from here, and there is hope that it can be. */
+static bool is_owed(void)
+{
+	return (drain_waiting(&exporter.drain) || metrics_export_waiting()) &&
+	       !sink_failing(&exporter.sink);
+}
+
 int exporter_init(char **envp)
 {
 	bool supervised = shared_init(&exporter.shared, &config);
 	int err = sink_init(&exporter.sink, &config, envp, &exporter.stop, supervised);
+	bool metrics = metrics_export_init(&config, &exporter.sink.resource, envp, &exporter.stop,
+					   supervised);
 
-	if (err == -ENOENT)
+	if (err == -ENOENT && !metrics)
 		return 0;
 	exporter.max_queue = config.bsp_max_queue;
 	exporter.ring_size = ring_size(exporter.max_queue);
-	if (err) {
+	if (err && err != -ENOENT) {
 		exporter_set_mode(MODE_UNDELIVERABLE);
 		return err;
 	}
+	if (!err)
+		exporter_set_mode(MODE_ON);
 	if (supervised)
 		atomic_store_explicit(&exporter.way, WAY_OPEN, memory_order_release);
-	else if (sink_is_undeliverable(&exporter.sink))
+	else if (!metrics && sink_is_undeliverable(&exporter.sink))
 		exporter_set_mode(MODE_UNDELIVERABLE);
 	else
-		err = in_process_begin(NULL);
-	if (!err && exporter_mode() == MODE_OFF)
-		exporter_set_mode(MODE_ON);
-	return err;
+		return in_process_begin(NULL);
+	return 0;
 }
 
 /* The ring; the first time one is shared with the supervisor. NULL: not soon enough. */
@@ -99,14 +116,13 @@ void exporter_commit(struct ring_writer *w)
 
 void exporter_start(void)
 {
-	if (exporter_mode() != MODE_ON ||
-	    atomic_load_explicit(&exporter.filtered, memory_order_relaxed))
+	if (!has_work() || atomic_load_explicit(&exporter.filtered, memory_order_relaxed))
 		return;
 	if (exporter_way() == WAY_OPEN)
 		supervised_begin();
 	if (exporter_way() == WAY_SUPERVISED)
 		supervised_look();
-	if (exporter_way() == WAY_IN_PROCESS && exporter_mode() == MODE_ON &&
+	if (exporter_way() == WAY_IN_PROCESS && has_work() &&
 	    worker_state(&exporter.worker) == WORKER_NONE)
 		worker_start(&exporter.worker);
 }
@@ -117,6 +133,17 @@ static void flush_here(uint64_t deadline_ns)
 	while (clock_monotonic_ns() < deadline_ns && !sink_failing(&exporter.sink) &&
 	       drain_batch(&exporter.drain, deadline_ns) > 0)
 		;
+	metrics_export_now(&exporter.drain, deadline_ns);
+}
+
+/* What is left will not be sent; `end` counts it. */
+static void stop_sending(enum mode m, void (*end)(struct drain *d))
+{
+	metrics_export_end();
+	if (exporter_mode() != MODE_ON)
+		return;
+	exporter_set_mode(m);
+	end(&exporter.drain);
 }
 
 void exporter_flush(uint32_t timeout_ms, bool final)
@@ -127,19 +154,16 @@ void exporter_flush(uint32_t timeout_ms, bool final)
 	/* What is shared is there to be taken, whatever becomes of us. */
 	if (exporter_way() != WAY_IN_PROCESS)
 		counters_settle();
-	if (exporter_mode() != MODE_ON || exporter_way() != WAY_IN_PROCESS)
+	if (!has_work() || exporter_way() != WAY_IN_PROCESS)
 		return;
-	if (timeout_ms && drain_waiting(&exporter.drain) && !sink_failing(&exporter.sink) &&
-	    !atomic_load(&exporter.filtered)) {
+	if (timeout_ms && is_owed() && !atomic_load(&exporter.filtered)) {
 		if (worker == WORKER_RUNNING || worker == WORKER_STARTING)
 			worker_flush(&exporter.worker, deadline);
 		else if (worker != WORKER_PARKED && worker != WORKER_LEAVING)
 			flush_here(deadline);
 	}
-	if (!final)
-		return;
-	exporter_set_mode(MODE_ENDED);
-	drain_end(&exporter.drain);
+	if (final)
+		stop_sending(MODE_ENDED, drain_end);
 }
 
 /* A thread of ours, or none: what nobody will send is counted so. */
@@ -154,24 +178,23 @@ static void park_worker(bool every_thread)
 	if (runs) {
 		uint64_t now = clock_monotonic_ns();
 
-		if (drain_waiting(&exporter.drain) && !sink_failing(&exporter.sink))
+		if (is_owed())
 			worker_flush(&exporter.worker, now + PARK_MS * NS_PER_MS);
 		worker_park(&exporter.worker, now + 2 * PARK_MS * NS_PER_MS);
 	}
-	exporter_set_mode(MODE_UNDELIVERABLE);
-	drain_abandon(&exporter.drain);
+	stop_sending(MODE_UNDELIVERABLE, drain_abandon);
 }
 
 void exporter_park(bool every_thread, bool expects_spans)
 {
-	if (exporter_mode() != MODE_ON)
+	if (!has_work())
 		return;
 	if (expects_spans)
 		supervised_begin();
 	atomic_store(&exporter.filtered, 1);
-	if (exporter_way() == WAY_IN_PROCESS && exporter_mode() == MODE_ON)
+	if (exporter_way() == WAY_IN_PROCESS && has_work())
 		park_worker(every_thread);
-	else if (exporter_way() == WAY_OPEN)
+	else if (exporter_way() == WAY_OPEN && exporter_mode() == MODE_ON)
 		exporter_set_mode(MODE_UNDELIVERABLE);
 }
 
@@ -179,10 +202,9 @@ void exporter_before_main_exit(void)
 {
 	uint64_t now = clock_monotonic_ns();
 
-	if (exporter_mode() != MODE_ON || exporter_way() != WAY_IN_PROCESS)
+	if (!has_work() || exporter_way() != WAY_IN_PROCESS)
 		return;
-	if (worker_state(&exporter.worker) == WORKER_RUNNING && drain_waiting(&exporter.drain) &&
-	    !sink_failing(&exporter.sink))
+	if (worker_state(&exporter.worker) == WORKER_RUNNING && is_owed())
 		worker_flush(&exporter.worker, now + PARK_MS * NS_PER_MS);
 	worker_end(&exporter.worker, now + 2 * PARK_MS * NS_PER_MS);
 }
@@ -200,6 +222,9 @@ static void child_in_process(void)
 		return;
 	}
 	drain_child(&exporter.drain, next);
+	metrics_export_child(true);
+	if (atomic_load(&exporter.filtered)) /* no worker comes any more */
+		metrics_export_end();
 	worker_child(&exporter.worker);
 	atomic_store_explicit(&exporter.ring, next, memory_order_release);
 }
@@ -211,6 +236,7 @@ void exporter_child(bool inside)
 		child_in_process();
 	} else {
 		atomic_store(&exporter.ring, NULL);
+		metrics_export_child(false);
 		shared_child(&exporter.shared, !inside);
 		sink_child(&exporter.sink);
 		atomic_store(&exporter.way, WAY_OPEN);
@@ -231,5 +257,6 @@ uint32_t exporter_waiting(void)
 
 bool exporter_is_endpoint(struct bytes host, uint16_t port)
 {
-	return exporter.sink.to_otlp && transport_owns(&exporter.sink.transport, host, port);
+	return (exporter.sink.to_otlp && transport_owns(&exporter.sink.transport, host, port)) ||
+	       (request_metrics_wanted() && metrics_export_owns(host, port));
 }

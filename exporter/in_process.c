@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/raw.h"
 #include "exporter/exporter_parts.h"
+#include "exporter/metrics_export.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -28,21 +29,35 @@ struct ring *in_process_ring(unsigned i)
 	return p;
 }
 
+/* There is no way for spans, or nobody wants them: the ring is for the worker to be woken by. */
+static int begin_without_spans(void)
+{
+	struct sink *s = &exporter.sink;
+
+	if (s->to_otlp || s->to_file || s->to_console)
+		exporter_set_mode(MODE_UNDELIVERABLE);
+	if (metrics_export_is_wanted() && !drain_waiting(&exporter.drain))
+		return 0;
+	drain_abandon(&exporter.drain);
+	return -EPROTONOSUPPORT;
+}
+
 int in_process_begin(struct ring *r)
 {
 	int err;
 
 	r = r ? r : in_process_ring(0);
 	err = r ? drain_init(&exporter.drain, r, &exporter.sink, &config) : -ENOMEM;
-	if (!err && sink_is_undeliverable(&exporter.sink)) {
-		drain_abandon(&exporter.drain);
-		err = -EPROTONOSUPPORT;
-	}
-	if (err) {
+	if (err)
 		exporter_set_mode(MODE_UNDELIVERABLE);
+	else if (sink_is_undeliverable(&exporter.sink))
+		err = begin_without_spans();
+	if (err) {
+		metrics_export_end();
 		return err;
 	}
 	worker_init(&exporter.worker, &exporter.drain, config.bsp_schedule_delay, &exporter.stop);
+	metrics_export_begin();
 	atomic_store_explicit(&exporter.ring, r, memory_order_release);
 	return 0;
 }

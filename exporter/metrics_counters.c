@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metrics an OpenTelemetry SDK tells of itself (semantic conventions 1.44.0, in development), as
- * far as our counters know them. Our ring and its consumer are the batching span processor. */
+/* The metrics an OpenTelemetry SDK tells of itself (semantic conventions 1.44.0, in development),
+ * as far as our counters know them. Our ring and its consumer are the batching span processor. */
 #include "base/text.h"
 #include "exporter/metrics_parts.h"
 #include "exporter/utf8.h"
@@ -41,11 +41,14 @@ static const struct row {
 	size_t counter;
 	const char *key[2], *value[2];
 } rows[] = {
-#define STARTED_ROW(counter, origin, result)                               \
-	{ STARTED,                                                         \
-	  offsetof(struct counters, counter),                              \
-	  { "otel.span.parent.origin", "otel.span.sampling_result" },      \
-	  { origin, result } }
+#define STARTED_ROW(counter, origin, result)                                        \
+	{                                                                           \
+		STARTED, offsetof(struct counters, counter),                        \
+			{ "otel.span.parent.origin", "otel.span.sampling_result" }, \
+		{                                                                   \
+			origin, result                                              \
+		}                                                                   \
+	}
 	STARTED_ROW(spans_started_root, "none", "RECORD_AND_SAMPLE"),
 	STARTED_ROW(spans_started_local, "local", "RECORD_AND_SAMPLE"),
 	STARTED_ROW(spans_started_remote, "remote", "RECORD_AND_SAMPLE"),
@@ -53,10 +56,20 @@ static const struct row {
 	STARTED_ROW(spans_unsampled_local, "local", "DROP"),
 	STARTED_ROW(spans_unsampled_remote, "remote", "DROP"),
 #undef STARTED_ROW
-#define GOOD_ROW(instrument, counter) \
-	{ instrument, offsetof(struct counters, counter), { NULL, NULL }, { NULL, NULL } }
-#define ERROR_ROW(instrument, counter, error)                                                \
-	{ instrument, offsetof(struct counters, counter), { "error.type", NULL }, { error, NULL } }
+#define GOOD_ROW(instrument, counter)                                           \
+	{                                                                       \
+		instrument, offsetof(struct counters, counter), { NULL, NULL }, \
+		{                                                               \
+			NULL, NULL                                              \
+		}                                                               \
+	}
+#define ERROR_ROW(instrument, counter, error)                                           \
+	{                                                                               \
+		instrument, offsetof(struct counters, counter), { "error.type", NULL }, \
+		{                                                                       \
+			error, NULL                                                     \
+		}                                                                       \
+	}
 	GOOD_ROW(PROCESSED, spans_processed),
 	ERROR_ROW(PROCESSED, spans_dropped_queue_full, "queue_full"),
 	ERROR_ROW(PROCESSED, spans_dropped_exit, "already_shutdown"),
@@ -156,9 +169,9 @@ static uint64_t value_of(const struct counters *now, const struct metrics_build 
 	const struct metrics_past *past = b->source->past;
 	uint64_t value = counters_value(now, row->counter);
 
-	return b->delta_sums ? metrics_since(value,
-					     counters_value(&past->sent.counters, row->counter))
-			     : value;
+	return b->delta_sums
+		       ? metrics_since(value, counters_value(&past->sent.counters, row->counter))
+		       : value;
 }
 
 static bool is_told(const struct metrics_build *b, const struct row *row, uint64_t value)

@@ -20,7 +20,7 @@ static char client_name[] = "http.client.request.duration";
 static char client_text[] = "How long answers to requests took.";
 
 static double bounds_s[REQUEST_BOUNDS] = { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
-					   0.5,	  0.75, 1,     2.5,  5,	    7.5, 10 };
+					   0.5,   0.75, 1,     2.5,  5,     7.5, 10 };
 
 static struct bytes version_text(uint8_t version)
 {
@@ -43,8 +43,8 @@ static struct bytes version_text(uint8_t version)
 static bool put_key(struct scratch *s, struct pairs *p, const struct request_view *v)
 {
 	static const enum attribute names[REQUEST_TEXTS] = {
-		ATTRIBUTE_HTTP_REQUEST_METHOD, ATTRIBUTE_URL_SCHEME,	 ATTRIBUTE_HTTP_ROUTE,
-		ATTRIBUTE_ERROR_TYPE,	       ATTRIBUTE_SERVER_ADDRESS,
+		ATTRIBUTE_HTTP_REQUEST_METHOD, ATTRIBUTE_URL_SCHEME,     ATTRIBUTE_HTTP_ROUTE,
+		ATTRIBUTE_ERROR_TYPE,          ATTRIBUTE_SERVER_ADDRESS,
 	};
 	struct bytes version = version_text(v->key.version);
 	bool good = true;

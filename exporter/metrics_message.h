@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OTLP protobuf: an ExportMetricsServiceRequest out of the tables of one or more processes: how long
- * requests took, and the otel.sdk.* metrics of what became of their spans. */
+/* OTLP protobuf: an ExportMetricsServiceRequest out of the tables of one or more processes: how
+ * long requests took, and the otel.sdk.* metrics of what became of their spans. */
 #ifndef EXPORTER_METRICS_MESSAGE_H
 #define EXPORTER_METRICS_MESSAGE_H
 
@@ -40,9 +40,9 @@ struct metrics_source {
 	uint32_t inflight;                   /* spans being exported */
 };
 
-/* The request for all sources at now_ns (since 1970); *out lies in the arena, and is empty when there
- * is nothing to tell. temporality: TEMPORALITY_* of base/config.h. 0, -ENOMEM, or -EFAULT when
- * protobuf-c found itself broken. The tables may be written meanwhile, with anything. */
+/* The request for all sources at now_ns (since 1970); *out lies in the arena, and is empty when
+ * there is nothing to tell. temporality: TEMPORALITY_* of base/config.h. 0, -ENOMEM, or -EFAULT
+ * when protobuf-c found itself broken. The tables may be written meanwhile, with anything. */
 int metrics_encode(struct arena *a, const struct metrics_source *sources, size_t n,
 		   uint32_t temporality, uint64_t now_ns, struct bytes *out);
 

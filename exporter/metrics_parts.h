@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private to exporter/metrics_{message,counters,parts}.c: a request in the making. Whatever finds no memory sets `failed`,
- * and NULL is returned. */
+/* Private to exporter/metrics_{message,counters,parts}.c: a request in the making. Whatever finds
+ * no memory sets `failed`, and NULL is returned. */
 #ifndef EXPORTER_METRICS_PARTS_H
 #define EXPORTER_METRICS_PARTS_H
 

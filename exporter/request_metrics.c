@@ -30,8 +30,8 @@ struct request_metrics {
 struct request_metrics *_Atomic request_metrics_now;
 
 const uint64_t request_bounds_ns[REQUEST_BOUNDS] = {
-	5 * NS_PER_MS,    10 * NS_PER_MS,   25 * NS_PER_MS,   50 * NS_PER_MS,   75 * NS_PER_MS,
-	100 * NS_PER_MS,  250 * NS_PER_MS,  500 * NS_PER_MS,  750 * NS_PER_MS,  1000 * NS_PER_MS,
+	5 * NS_PER_MS,    10 * NS_PER_MS,   25 * NS_PER_MS,   50 * NS_PER_MS,    75 * NS_PER_MS,
+	100 * NS_PER_MS,  250 * NS_PER_MS,  500 * NS_PER_MS,  750 * NS_PER_MS,   1000 * NS_PER_MS,
 	2500 * NS_PER_MS, 5000 * NS_PER_MS, 7500 * NS_PER_MS, 10000 * NS_PER_MS,
 };
 
@@ -167,8 +167,7 @@ static void series_give_back(struct request_metrics *m, uint32_t number)
 
 	if (number < REQUEST_SERIES_MAX)
 		atomic_compare_exchange_strong_explicit(&m->used, &after, number,
-							memory_order_relaxed,
-							memory_order_relaxed);
+							memory_order_relaxed, memory_order_relaxed);
 }
 
 /* The series of a key that was in none of its slots before `probe`, which was empty; made, if there

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/raw.h"
 #include "exporter/exporter_parts.h"
+#include "exporter/metrics_export.h"
+#include "exporter/request_metrics.h"
 
 static void set_way(enum way w)
 {
@@ -42,12 +44,15 @@ static void fall_back(int err)
 
 static void open_or_fall_back(void)
 {
-	int err = shared_open(&exporter.shared, &config, &exporter.sink.resource, 0);
+	size_t metrics = metrics_export_is_wanted() ? request_metrics_size() : 0;
+	int err = shared_open(&exporter.shared, &config, &exporter.sink.resource, metrics);
 
 	if (err) {
 		fall_back(err);
 		return;
 	}
+	if (metrics)
+		metrics_export_share(shared_metrics(&exporter.shared));
 	atomic_store_explicit(&exporter.ring, shared_ring(&exporter.shared), memory_order_release);
 	set_way(WAY_SUPERVISED);
 }

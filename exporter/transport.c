@@ -200,8 +200,8 @@ static void read_success(struct transport *t, struct outcome *o)
 	o->rejected = rejected > UINT32_MAX ? UINT32_MAX : (uint32_t)rejected;
 	message = shown(copy, message);
 	if (rejected > 0)
-		complain(&t->complaints, "the receiver rejected %u %s: %.*s", o->rejected,
-			 t->what, (int)message.n, message.p);
+		complain(&t->complaints, "the receiver rejected %u %s: %.*s", o->rejected, t->what,
+			 (int)message.n, message.p);
 	else if (message.n)
 		complain(&t->complaints, "the receiver says: %.*s", (int)message.n, message.p);
 }

@@ -10,6 +10,7 @@
 #include "base/raw.h"
 #include "base/thread.h"
 #include "exporter/last_thread.h"
+#include "exporter/metrics_export.h"
 #include "exporter/retry.h"
 
 #define NS_PER_S  1000000000ull
@@ -82,7 +83,7 @@ static void wait_for_spans(struct worker *w, bool quiet)
 		return;
 	if (w->guest && period > GUEST_NS)
 		period = GUEST_NS;
-	wait_on(word, seen, clock_monotonic_ns() + period);
+	wait_on(word, seen, metrics_export_until(clock_monotonic_ns() + period));
 }
 
 /* Lets `until` pass; flushes are served in between. */
@@ -92,7 +93,7 @@ static void hold_off(struct worker *w, uint64_t until_ns)
 	uint32_t seen = atomic_load(word);
 
 	if (!parking(w) && !flush_wanted(w))
-		wait_on(word, seen, until_ns);
+		wait_on(word, seen, metrics_export_until(until_ns));
 }
 
 /* Exports what waits now (what comes meanwhile makes the next batch), and tells the flushes that
@@ -107,9 +108,19 @@ static int export_waiting(struct worker *w, uint32_t *total)
 		n = drain_batch(w->drain, NO_DEADLINE);
 		*total += n > 0 ? (uint32_t)n : 0;
 	} while (n > 0 && *total < wanted && !parking(w));
+	if (asked != atomic_load(&w->flush_done))
+		metrics_export_now(w->drain, NO_DEADLINE);
+	else
+		metrics_export_due(w->drain, &w->flush_asked, asked);
 	atomic_store(&w->flush_done, asked);
 	wake_all(&w->flush_done);
 	return n;
+}
+
+static void idle(struct worker *w)
+{
+	drain_idle(w->drain);
+	metrics_export_idle();
 }
 
 static void sleep_for_good(struct worker *w)
@@ -141,8 +152,8 @@ static void *worker_main(void *arg)
 	atomic_store(&w->tid, thread_id());
 	/* Where that cannot be, high numbers in the program's table do. A thread that opens no
 	 * socket needs none, and standard error is the program's to close or replace. */
-	if (!w->guest && w->drain->sink->to_otlp && !w->drain->sink->to_console &&
-	    !log_uses_stderr())
+	if (!w->guest && (w->drain->sink->to_otlp || metrics_export_is_on()) &&
+	    !w->drain->sink->to_console && !log_uses_stderr())
 		own_fd_private();
 	while (!parking(w)) {
 		uint32_t total;
@@ -163,7 +174,7 @@ static void *worker_main(void *arg)
 		else if (last_thread_is_this() && leave_last(w))
 			return NULL;
 		else if (quiet < QUIET_PERIODS && ++quiet == QUIET_PERIODS)
-			drain_idle(w->drain);
+			idle(w);
 	}
 	if (worker_state(w) != WORKER_LEAVING)
 		sleep_for_good(w);
@@ -201,6 +212,7 @@ void worker_flush(struct worker *w, uint64_t deadline_ns)
 {
 	uint32_t mine = atomic_fetch_add(&w->flush_asked, 1) + 1, done;
 
+	metrics_export_interrupt();
 	atomic_fetch_add(ring_wake_word(w->drain->ring), 1);
 	worker_wake(w);
 	while ((int32_t)((done = atomic_load(&w->flush_done)) - mine) < 0) {
@@ -229,6 +241,7 @@ void worker_park(struct worker *w, uint64_t deadline_ns)
 		return;
 	atomic_store(w->stop, 1);
 	wake_all(w->stop);
+	metrics_export_interrupt();
 	atomic_fetch_add(ring_wake_word(w->drain->ring), 1);
 	worker_wake(w);
 	while (!put_to_sleep(w) && clock_monotonic_ns() < deadline_ns)
@@ -245,6 +258,7 @@ void worker_end(struct worker *w, uint64_t deadline_ns)
 		return;
 	atomic_store(w->stop, 1);
 	wake_all(w->stop);
+	metrics_export_interrupt();
 	atomic_fetch_add(ring_wake_word(w->drain->ring), 1);
 	worker_wake(w);
 	while ((tid = atomic_load(&w->tid)) == 0 || raw_tgkill(raw_getpid(), (int)tid, 0) == 0) {
