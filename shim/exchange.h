@@ -36,6 +36,7 @@ struct exchange {
 	bool server;
 	bool sampled;     /* a span will be written */
 	bool excluded;    /* no span of ours, context passes */
+	bool measured;    /* its end has been told */
 	bool debug;       /* b3 and jaeger */
 	bool traceparent; /* a valid one was received */
 	bool parent_remote;

@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "base/id.h"
 #include "exporter/exporter.h"
+#include "exporter/request_metrics.h"
 #include "shim/block.h"
 #include "shim/process_state.h"
 #include "shim/propagate.h"
@@ -74,6 +75,31 @@ static struct exchange *open_exchange(const struct http1_head *head, size_t more
 	return e;
 }
 
+/* For the metrics of ourselves: spans begun, by where their parent is and whether they are
+ * recorded.
+ */
+static void count_started(const struct exchange *e, bool has_parent)
+{
+	if (!request_metrics_wanted())
+		return;
+	if (!has_parent) {
+		if (e->sampled)
+			count(spans_started_root);
+		else
+			count(spans_unsampled_root);
+	} else if (e->parent_remote) {
+		if (e->sampled)
+			count(spans_started_remote);
+		else
+			count(spans_unsampled_remote);
+	} else {
+		if (e->sampled)
+			count(spans_started_local);
+		else
+			count(spans_unsampled_local);
+	}
+}
+
 /* ---- server ---- */
 
 static void extract(struct exchange *e, struct propagate_in *in, const struct http1_head *head,
@@ -125,6 +151,7 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 	e->traceparent = in->traceparent;
 	id_new_span(own.span_id, ID_SERVER);
 	shared_context_set(&e->context, &own);
+	count_started(e, continued);
 }
 
 struct exchange *request_open_server(struct conn *c, int fd, const struct http1_head *head,
@@ -254,6 +281,7 @@ static void begin_client_context(struct exchange *e, const struct link *link)
 		own.flags |= TRACE_FLAG_SAMPLED;
 	id_new_span(own.span_id, ID_OTHER);
 	shared_context_set(&e->context, &own);
+	count_started(e, link->has_parent);
 }
 
 /* A request that could not be linked says which requests were open. */

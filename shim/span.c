@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "exporter/exporter.h"
+#include "exporter/request_metrics.h"
 #include "shim/block.h"
 #include "shim/link.h"
 #include "shim/request.h"
@@ -21,6 +22,9 @@ struct view {
 	struct bytes host; /* of the server, without port */
 	uint16_t port;
 	struct bytes known_method;
+	struct bytes scheme, route;
+	struct bytes error; /* error.type, or empty */
+	char digits[3];
 };
 
 static void put(struct view *v, enum attribute key, struct bytes value)
@@ -56,15 +60,11 @@ static bool status_is_error(const struct exchange *e)
 static void put_outcome(struct view *v)
 {
 	struct exchange *e = v->e;
-	char digits[3];
 
 	if (e->status_seen)
 		record_put_int(v->r, ATTRIBUTE_HTTP_RESPONSE_STATUS_CODE, e->status);
-	if (e->error)
-		put(v, ATTRIBUTE_ERROR_TYPE, bytes_of(e->error));
-	else if (status_is_error(e))
-		put(v, ATTRIBUTE_ERROR_TYPE, status_text(e->status, digits));
-	if (e->error || status_is_error(e))
+	put_if(v, ATTRIBUTE_ERROR_TYPE, v->error);
+	if (v->error.n)
 		v->r->head->status = STATUS_ERROR;
 }
 
@@ -123,6 +123,16 @@ static char *url_block(const struct view *v, struct text *t)
 	return block;
 }
 
+static uint16_t standard_port(const struct view *v)
+{
+	return bytes_equal(v->scheme, BYTES("https")) ? 443 : 80;
+}
+
+static uint16_t port_or_standard(const struct view *v)
+{
+	return v->port ? v->port : standard_port(v);
+}
+
 /* ---- server ---- */
 
 /* http.target: the path and what url.query says. */
@@ -144,33 +154,29 @@ static void put_old_target(struct view *v, struct bytes query)
 static void put_server(struct view *v)
 {
 	struct exchange *e = v->e;
-	struct bytes scheme = e->forwarded_proto.n ? e->forwarded_proto
-			      : v->e->url.scheme.n ? v->e->url.scheme
-						   : BYTES("http");
 	char room[URL_ROOM];
 	struct text query = TEXT_ON(room);
 	char *block = url_block(v, &query);
-	struct bytes route = route_find(v->e->url.path);
 
 	put(v, ATTRIBUTE_URL_PATH, v->e->url.path);
-	put(v, ATTRIBUTE_URL_SCHEME, scheme);
+	put(v, ATTRIBUTE_URL_SCHEME, v->scheme);
 	if (v->e->url.query.n) {
 		url_put_query_redacted(&query, v->e->url.query);
 		put(v, ATTRIBUTE_URL_QUERY, text_bytes(&query));
 	}
-	put_if(v, ATTRIBUTE_HTTP_ROUTE, route);
+	put_if(v, ATTRIBUTE_HTTP_ROUTE, v->route);
 	if (v->c->unix_socket && !v->host.n)
 		v->host = bytes_of(v->c->peer);
 	put_if(v, ATTRIBUTE_SERVER_ADDRESS, v->host);
 	if (v->host.n && !v->port && !v->c->unix_socket)
-		v->port = bytes_equal(scheme, BYTES("https")) ? 443 : 80;
+		v->port = standard_port(v);
 	if (v->host.n && v->port)
 		record_put_int(v->r, ATTRIBUTE_SERVER_PORT, v->port);
 	put_if(v, ATTRIBUTE_CLIENT_ADDRESS,
 	       e->forwarded_client.n ? e->forwarded_client : bytes_of(v->c->peer));
 	if (config.semconv & SEMCONV_HTTP_DUP) {
 		put_old_target(v, text_bytes(&query));
-		put(v, ATTRIBUTE_OLD_HTTP_SCHEME, scheme);
+		put(v, ATTRIBUTE_OLD_HTTP_SCHEME, v->scheme);
 		put_if(v, ATTRIBUTE_OLD_HTTP_HOST, e->host);
 	}
 	block_put(block);
@@ -183,25 +189,18 @@ static void put_client(struct view *v)
 	char room[URL_ROOM];
 	struct text url = TEXT_ON(room);
 	char *block = url_block(v, &url);
-	struct bytes scheme = v->e->url.scheme.n ? v->e->url.scheme : BYTES("http");
-	uint16_t standard = bytes_equal(scheme, BYTES("https")) ? 443 : 80;
-	bool named = v->host.n != 0;
 
-	if (!named) {
-		v->host = bytes_of(v->c->peer);
-		v->port = v->c->peer_port;
-	}
 	put_if(v, ATTRIBUTE_SERVER_ADDRESS, v->host);
 	if (v->port || !v->c->unix_socket)
-		record_put_int(v->r, ATTRIBUTE_SERVER_PORT, v->port ? v->port : standard);
-	url_put_full(&url, &v->e->url, scheme, v->host, v->port);
+		record_put_int(v->r, ATTRIBUTE_SERVER_PORT, port_or_standard(v));
+	url_put_full(&url, &v->e->url, v->scheme, v->host, v->port);
 	put(v, ATTRIBUTE_URL_FULL, text_bytes(&url));
 	put(v, ATTRIBUTE_TAGALONG_LINK, link_rule_name(v->e->link));
 	link_count(v->e->link);
 	if (config.semconv & SEMCONV_HTTP_DUP) {
 		put(v, ATTRIBUTE_OLD_HTTP_URL, text_bytes(&url));
 		put_if(v, ATTRIBUTE_OLD_NET_PEER_NAME, v->host);
-		record_put_int(v->r, ATTRIBUTE_OLD_NET_PEER_PORT, v->port ? v->port : standard);
+		record_put_int(v->r, ATTRIBUTE_OLD_NET_PEER_PORT, port_or_standard(v));
 	}
 	block_put(block);
 }
@@ -251,8 +250,6 @@ static void put_head(struct record_head *h, struct exchange *e)
 	memcpy(h->trace_id, own.trace_id, 16);
 	memcpy(h->span_id, own.span_id, 8);
 	memcpy(h->parent_id, e->parent_id, 8);
-	if (!e->end_monotonic)
-		e->end_monotonic = clock_monotonic_ns();
 	h->start_ns = e->start_ns;
 	h->end_ns = e->start_ns + (e->end_monotonic - e->start_monotonic);
 }
@@ -266,38 +263,101 @@ static void find_server(struct view *v)
 		return;
 	v->host = e->server_name;
 	v->port = e->server_port;
+	if (e->server || v->host.n)
+		return;
+	v->host = bytes_of(v->c->peer);
+	v->port = v->c->peer_port;
+}
+
+/* What the span and the measurement have in common. */
+static void look(struct view *v)
+{
+	struct exchange *e = v->e;
+
+	v->known_method = route_known_method(e->method);
+	find_server(v);
+	v->scheme = e->server && e->forwarded_proto.n ? e->forwarded_proto
+		    : e->url.scheme.n                 ? e->url.scheme
+						      : BYTES("http");
+	if (e->server)
+		v->route = route_find(e->url.path);
+	if (e->error)
+		v->error = bytes_of(e->error);
+	else if (status_is_error(e))
+		v->error = status_text(e->status, v->digits);
+	if (!e->end_monotonic)
+		e->end_monotonic = clock_monotonic_ns();
+}
+
+static void write_span(struct view *v)
+{
+	struct exchange *e = v->e;
+	struct ring_writer w;
+
+	if (!exporter_begin(&w))
+		return;
+	v->r = &w.record;
+	put_head(w.record.head, e);
+	put_name(v);
+	put_method(v);
+	if (e->server)
+		put_server(v);
+	else
+		put_client(v);
+	put_outcome(v);
+	put_peer(v);
+	if (config.semconv & SEMCONV_HTTP_DUP)
+		put_old_names(v);
+	put_captured(v);
+	if (e->tracestate.n)
+		record_put(v->r, RECORD_TRACE_STATE, e->tracestate);
+	put_links(v);
+	stacktrace_put(v->r, v->r->head->status == STATUS_ERROR,
+		       e->end_monotonic - e->start_monotonic);
+	exporter_commit(&w);
+}
+
+/* The server's own address is left out, as the conventions advise, and of the schemes that callers
+ * may claim only two are told apart: whatever they write, the kinds of requests stay few. */
+static void measure(const struct view *v, struct request_metrics *m)
+{
+	struct exchange *e = v->e;
+	struct request_key key = { .client = !e->server,
+				   .version = (uint8_t)(10 + e->minor),
+				   .status = e->status_seen ? e->status : 0 };
+
+	key.text[REQUEST_METHOD] = v->known_method.n ? v->known_method : BYTES("_OTHER");
+	key.text[REQUEST_ERROR] = v->error;
+	if (e->server) {
+		key.text[REQUEST_SCHEME] = bytes_equal_nocase(v->scheme, BYTES("https"))
+						   ? BYTES("https")
+						   : BYTES("http");
+		key.text[REQUEST_ROUTE] = v->route;
+	} else {
+		key.text[REQUEST_ADDRESS] = v->host;
+		if (v->port || !v->c->unix_socket)
+			key.port = port_or_standard(v);
+	}
+	request_metrics_add(m, &key, e->end_monotonic - e->start_monotonic);
 }
 
 void span_end(struct conn *c, struct exchange *e)
 {
-	struct ring_writer w;
-	struct view v = { .c = c, .e = e, .r = &w.record };
+	struct request_metrics *m = request_metrics_wanted();
+	struct view v = { .c = c, .e = e };
+	bool sampled = e->sampled;
 
 	if (e->server)
 		exchange_set_candidate(e, false);
-	if (!e->sampled)
+	if (e->measured || e->excluded)
+		m = NULL;
+	if (!sampled && !m)
 		return;
 	e->sampled = false;
-	v.known_method = route_known_method(e->method);
-	find_server(&v);
-	if (!exporter_begin(&w))
-		return;
-	put_head(w.record.head, e);
-	put_name(&v);
-	put_method(&v);
-	if (e->server)
-		put_server(&v);
-	else
-		put_client(&v);
-	put_outcome(&v);
-	put_peer(&v);
-	if (config.semconv & SEMCONV_HTTP_DUP)
-		put_old_names(&v);
-	put_captured(&v);
-	if (e->tracestate.n)
-		record_put(v.r, RECORD_TRACE_STATE, e->tracestate);
-	put_links(&v);
-	stacktrace_put(v.r, v.r->head->status == STATUS_ERROR,
-		       e->end_monotonic - e->start_monotonic);
-	exporter_commit(&w);
+	e->measured = true;
+	look(&v);
+	if (m)
+		measure(&v, m);
+	if (sampled)
+		write_span(&v);
 }

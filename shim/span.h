@@ -6,8 +6,8 @@
 
 #include "shim/conn.h"
 
-/* Writes the span of a sampled exchange, once; later calls do nothing. The end time is now unless
- * end_monotonic is set. */
+/* Writes the span of a sampled exchange, and counts its duration among the metrics whether it is
+ * sampled or not; once, later calls do nothing. The end time is now unless end_monotonic is set. */
 void span_end(struct conn *c, struct exchange *e);
 
 #endif
