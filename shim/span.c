@@ -19,9 +19,10 @@ struct view {
 	struct conn *c;
 	struct exchange *e;
 	struct record *r;
+	bool looked; /* what follows is known */
+	struct bytes known_method;
 	struct bytes host; /* of the server, without port */
 	uint16_t port;
-	struct bytes known_method;
 	struct bytes scheme, route;
 	struct bytes error; /* error.type, or empty */
 	char digits[3];
@@ -274,6 +275,7 @@ static void look(struct view *v)
 {
 	struct exchange *e = v->e;
 
+	v->looked = true;
 	v->known_method = route_known_method(e->method);
 	find_server(v);
 	v->scheme = e->server && e->forwarded_proto.n ? e->forwarded_proto
@@ -297,6 +299,8 @@ static void write_span(struct view *v)
 	if (!exporter_begin(&w))
 		return;
 	v->r = &w.record;
+	if (!v->looked)
+		look(v);
 	put_head(w.record.head, e);
 	put_name(v);
 	put_method(v);
@@ -321,7 +325,7 @@ static void write_span(struct view *v)
  * may claim only two are told apart: whatever they write, the kinds of requests stay few. */
 static void measure(const struct view *v, struct request_metrics *m)
 {
-	struct exchange *e = v->e;
+	const struct exchange *e = v->e;
 	struct request_key key = { .client = !e->server,
 				   .version = (uint8_t)(10 + e->minor),
 				   .status = e->status_seen ? e->status : 0 };
@@ -355,9 +359,10 @@ void span_end(struct conn *c, struct exchange *e)
 		return;
 	e->sampled = false;
 	e->measured = true;
-	look(&v);
-	if (m)
+	if (m) {
+		look(&v);
 		measure(&v, m);
+	}
 	if (sampled)
 		write_span(&v);
 }

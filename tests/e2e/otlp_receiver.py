@@ -4,6 +4,7 @@
     receiver = OtlpReceiver()             # 127.0.0.1, a free port
     receiver.behave("status:503 retry-after:2", "ok")     # first request, second, ... the last one stays
     receiver.spans, receiver.requests, receiver.connections
+    receiver.metrics                      # what came to a path with "metrics" in it
 
 Behaviours: ok, chunked, until-close, interim (100 and 103 first), bytewise, slow:SECONDS, status:CODE
 (with retry-after:SECONDS or retry-date:SECONDS), partial:REJECTED:MESSAGE, early-close, reset, hang,
@@ -24,9 +25,9 @@ import sys
 import threading
 import time
 
-# -- protobuf, as much as OTLP traces need (https://protobuf.dev/programming-guides/encoding/) --
+# -- protobuf, as much as OTLP traces and metrics need (https://protobuf.dev/programming-guides/encoding/) --
 
-STRING, BYTES, INT, FIXED64, FIXED32, DOUBLE, BOOL = range(7)
+STRING, BYTES, INT, FIXED64, FIXED32, DOUBLE, BOOL, SFIXED64, FIXED64S, DOUBLES = range(10)
 
 
 def _varint(data, at):
@@ -90,6 +91,24 @@ _REQUEST = {1: ("resourceSpans", {
     2: ("scopeSpans", {1: ("scope", _SCOPE, 0), 2: ("spans", _SPAN, 1),
                        3: ("schemaUrl", STRING, 0)}, 1),
     3: ("schemaUrl", STRING, 0)}, 1)}
+_POINT = {2: ("startTimeUnixNano", FIXED64, 0), 3: ("timeUnixNano", FIXED64, 0),
+          8: ("flags", INT, 0)}
+_NUMBER = {**_POINT, 4: ("asDouble", DOUBLE, 0), 6: ("asInt", SFIXED64, 0),
+           7: ("attributes", _KEY_VALUE, 1)}
+_HISTOGRAM = {2: _POINT[2], 3: _POINT[3], 4: ("count", FIXED64, 0), 5: ("sum", DOUBLE, 0),
+              6: ("bucketCounts", FIXED64S, 0), 7: ("explicitBounds", DOUBLES, 0),
+              9: ("attributes", _KEY_VALUE, 1), 10: ("flags", INT, 0)}
+_METRIC = {1: ("name", STRING, 0), 2: ("description", STRING, 0), 3: ("unit", STRING, 0),
+           5: ("gauge", {1: ("dataPoints", _NUMBER, 1)}, 0),
+           7: ("sum", {1: ("dataPoints", _NUMBER, 1), 2: ("aggregationTemporality", INT, 0),
+                       3: ("isMonotonic", BOOL, 0)}, 0),
+           9: ("histogram", {1: ("dataPoints", _HISTOGRAM, 1),
+                             2: ("aggregationTemporality", INT, 0)}, 0)}
+_METRICS_REQUEST = {1: ("resourceMetrics", {
+    1: ("resource", {1: ("attributes", _KEY_VALUE, 1)}, 0),
+    2: ("scopeMetrics", {1: ("scope", _SCOPE, 0), 2: ("metrics", _METRIC, 1),
+                         3: ("schemaUrl", STRING, 0)}, 1),
+    3: ("schemaUrl", STRING, 0)}, 1)}
 
 
 def _scalar(kind, value):
@@ -101,7 +120,9 @@ def _scalar(kind, value):
         return value - (1 << 64) if value >> 63 else value
     if kind == BOOL:
         return bool(value)
-    return struct.unpack({FIXED64: "<Q", FIXED32: "<I", DOUBLE: "<d"}[kind], value)[0]
+    if kind in (FIXED64S, DOUBLES):
+        return list(struct.unpack(f"<{len(value) // 8}{'Q' if kind == FIXED64S else 'd'}", value))
+    return struct.unpack({FIXED64: "<Q", FIXED32: "<I", DOUBLE: "<d", SFIXED64: "<q"}[kind], value)[0]
 
 
 def decode(data, message=None):
@@ -152,7 +173,7 @@ class Request:
         self.line, self.headers, self.body = line, headers, body
         self.connection = connection            # its number
         self.time = time.monotonic()
-        self.spans = []
+        self.spans, self.metrics = [], []
         self.behaviour = None
 
     @property
@@ -205,6 +226,12 @@ class OtlpReceiver:
         """Spans of requests that were answered with success, as OTLP-JSON dicts."""
         with self.lock:
             return [s for r in self.requests for s in r.spans]
+
+    @property
+    def metrics(self):
+        """Metrics of requests that were answered with success, each with its resource."""
+        with self.lock:
+            return [m for r in self.requests for m in r.metrics]
 
     def wait_requests(self, n, timeout=15):
         with self.lock:
@@ -397,7 +424,13 @@ class OtlpReceiver:
         return not words.keys() & {"until-close", "close-after", "refuse-early"}
 
     def _keep(self, request, ok):
-        if ok:
+        if ok and "metrics" in request.line:
+            for rm in decode(request.plain, _METRICS_REQUEST)["resourceMetrics"]:
+                for sm in rm["scopeMetrics"]:
+                    request.metrics += [{**m, "resource": rm["resource"]["attributes"],
+                                         "scope": sm["scope"], "schemaUrl": sm["schemaUrl"]}
+                                        for m in sm["metrics"]]
+        elif ok:
             body = request.plain
             for rs in (json.loads(body) if request.is_json else decode(body)).get("resourceSpans", []):
                 resource = rs.get("resource", {}).get("attributes", [])
