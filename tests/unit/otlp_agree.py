@@ -15,7 +15,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 IDS = ("traceId", "spanId", "parentSpanId")
 
 
-def request_class():
+def request_class(name="ExportTraceServiceRequest"):
     with tempfile.NamedTemporaryFile() as out:
         subprocess.run(["protoc-c", "--proto_path=exporter", f"--descriptor_set_out={out.name}",
                         "exporter/otlp.proto"], check=True)
@@ -24,7 +24,7 @@ def request_class():
     for file in files.file:
         pool.Add(file)
     factory = message_factory.MessageFactory(pool)
-    return factory.GetPrototype(pool.FindMessageTypeByName("otlp.ExportTraceServiceRequest"))
+    return factory.GetPrototype(pool.FindMessageTypeByName(f"otlp.{name}"))
 
 
 def in_otlp_json(value):
