@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table of requests and counters as a hostile process may leave them: the reader stays inside, and
- * what is made of them is well-formed: protobuf-c reads it back, every histogram adds up. Writing into
- * such a table stays inside it too. */
+/* A table of requests and counters as a hostile process may leave them: the reader stays inside,
+ * and what is made of them is well-formed: protobuf-c reads it back, every histogram adds up.
+ * Writing into such a table stays inside it too. */
 #include <stdlib.h>
 #include "base/arena.h"
 #include "base/config.h"

@@ -109,13 +109,13 @@ Test(metrics_message, tells_of_requests)
 	add(false, 200, "/a/{id}", 5 * MS + 1);
 	add(false, 200, "/a/{id}", 11000 * MS);
 	request_metrics_add(table, &key, 30 * MS);
-	expect(encode_at(TEMPORALITY_CUMULATIVE, 2000),
-	       RESOURCE
+	expect(encode_at(TEMPORALITY_CUMULATIVE, 2000), RESOURCE
 	       "http.server.request.duration s cumulative 3 11.01 0.005:1,0.01:1,inf:1 1000-2000 "
 	       "{http.request.method=GET url.scheme=http http.route=/a/{id} "
 	       "http.response.status_code=200 network.protocol.version=1.1}\n"
 	       "http.client.request.duration s cumulative 1 0.03 0.05:1 1000-2000 "
-	       "{http.request.method=_OTHER error.type=connection_reset server.address=stock\xef\xbf"
+	       "{http.request.method=_OTHER error.type=connection_reset "
+	       "server.address=stock\xef\xbf"
 	       "\xbd server.port=8080 network.protocol.version=1.0}\n");
 }
 
@@ -129,7 +129,10 @@ Test(metrics_message, uses_the_bounds_the_table_counts_by)
 	out = encode_at(TEMPORALITY_CUMULATIVE, 2000);
 	request = otlp__export_metrics_service_request__unpack(NULL, out.n, (const void *)out.p);
 	cr_assert_not_null(request);
-	point = request->resource_metrics[0]->scope_metrics[0]->metrics[0]->histogram->data_points[0];
+	point = request->resource_metrics[0]
+			->scope_metrics[0]
+			->metrics[0]
+			->histogram->data_points[0];
 	cr_assert_eq(point->n_explicit_bounds, REQUEST_BOUNDS);
 	for (unsigned i = 0; i < REQUEST_BOUNDS; i++)
 		cr_expect_eq((uint64_t)(point->explicit_bounds[i] * 1e9 + 0.5),
@@ -137,10 +140,10 @@ Test(metrics_message, uses_the_bounds_the_table_counts_by)
 	otlp__export_metrics_service_request__free_unpacked(request, NULL);
 }
 
-#define PROCESSOR                                         \
+#define PROCESSOR                                        \
 	"otel.component.name=batching_span_processor/0 " \
 	"otel.component.type=batching_span_processor"
-#define EXPORTER                                                                          \
+#define EXPORTER                                                                       \
 	"otel.component.name=otlp_http_span_exporter/0 otel.component.type=otlp_http_" \
 	"span_exporter server.address=collector server.port=4318"
 
@@ -153,16 +156,15 @@ Test(metrics_message, tells_of_spans)
 	numbers.spans_exported = 70;
 	numbers.spans_dropped_retries = 4;
 	numbers.spans_dropped_rejected = 1;
-	expect(encode_at(TEMPORALITY_CUMULATIVE, 2000),
-	       RESOURCE
+	expect(encode_at(TEMPORALITY_CUMULATIVE, 2000), RESOURCE
 	       "otel.sdk.span.started {span} cumulative monotonic 90 1000-2000 "
 	       "{otel.span.parent.origin=remote otel.span.sampling_result=RECORD_AND_SAMPLE}\n"
 	       "otel.sdk.span.started {span} cumulative monotonic 10 1000-2000 "
 	       "{otel.span.parent.origin=none otel.span.sampling_result=DROP}\n"
-	       "otel.sdk.processor.span.processed {span} cumulative monotonic 80 1000-2000 {" PROCESSOR
-	       "}\n"
-	       "otel.sdk.processor.span.processed {span} cumulative monotonic 2 1000-2000 {" PROCESSOR
-	       " error.type=queue_full}\n"
+	       "otel.sdk.processor.span.processed {span} cumulative monotonic 80 1000-2000 "
+	       "{" PROCESSOR "}\n"
+	       "otel.sdk.processor.span.processed {span} cumulative monotonic 2 1000-2000 "
+	       "{" PROCESSOR " error.type=queue_full}\n"
 	       "otel.sdk.processor.span.queue.size {span} cumulative level 3 1000-2000 {" PROCESSOR
 	       "}\n"
 	       "otel.sdk.processor.span.queue.capacity {span} cumulative level 2048 1000-2000 "
@@ -189,7 +191,7 @@ Test(metrics_message, says_nothing_of_an_exporter_that_is_not_there)
 	cr_expect_eq(encode_at(TEMPORALITY_CUMULATIVE, 2000).n, 0);
 }
 
-#define KEY(status)                                                             \
+#define KEY(status)                                                                  \
 	"{http.request.method=GET url.scheme=http http.response.status_code=" status \
 	" network.protocol.version=1.1}\n"
 #define STARTED(value, times)                                           \
@@ -206,10 +208,12 @@ Test(metrics_message, sends_differences_to_what_has_arrived)
 	encode_at(TEMPORALITY_DELTA, 2000); /* got lost */
 	add(false, 200, "", 60 * MS);
 	numbers.spans_started_root = 3;
-	expect(encode_at(TEMPORALITY_DELTA, 3000),
-	       RESOURCE "http.server.request.duration s delta 2 0.09 0.05:1,0.075:1 1000-3000 " KEY(
-		       "200") "http.server.request.duration s delta 1 0.03 0.05:1 1000-3000 "
-			      KEY("500") STARTED("3", "1000-3000"));
+	expect(
+		encode_at(TEMPORALITY_DELTA, 3000),
+		RESOURCE "http.server.request.duration s delta 2 0.09 0.05:1,0.075:1 "
+			 "1000-3000 " KEY("200") "http.server.request.duration s delta 1 0.03 "
+						 "0.05:1 1000-3000 " KEY("500")
+							 STARTED("3", "1000-3000"));
 	metrics_sent(&source, 1);
 	cr_expect_eq(encode_at(TEMPORALITY_DELTA, 4000).n, 0);
 	add(false, 500, "", 1 * MS);
@@ -230,10 +234,10 @@ Test(metrics_message, knows_the_low_memory_preference)
 	metrics_sent(&source, 1);
 	add(false, 200, "", 30 * MS);
 	expect(encode_at(TEMPORALITY_LOWMEMORY, 3000),
-	       RESOURCE "http.server.request.duration s delta 1 0.03 0.05:1 2000-3000 " KEY("200")
-			"otel.sdk.span.started {span} cumulative monotonic 2 1000-3000 "
-			"{otel.span.parent.origin=none "
-			"otel.span.sampling_result=RECORD_AND_SAMPLE}\n");
+	       RESOURCE "http.server.request.duration s delta 1 0.03 0.05:1 2000-3000 " KEY(
+		       "200") "otel.sdk.span.started {span} cumulative monotonic 2 1000-3000 "
+			      "{otel.span.parent.origin=none "
+			      "otel.span.sampling_result=RECORD_AND_SAMPLE}\n");
 }
 
 Test(metrics_message, puts_several_processes_into_one_request)
@@ -250,11 +254,12 @@ Test(metrics_message, puts_several_processes_into_one_request)
 	both[2].resource = &other;
 	add(true, 204, "", 1);
 	cr_assert_eq(metrics_encode(&arena, both, 3, TEMPORALITY_CUMULATIVE, 2000, &out), 0);
-	expect(out, RESOURCE "http.client.request.duration s cumulative 1 1e-09 0.005:1 1000-2000 " KEY(
-			    "204") "resource service.name=stock "
-				   "https://opentelemetry.io/schemas/1.44.0\n"
-				   "http.client.request.duration s cumulative 1 1e-09 0.005:1 "
-				   "1000-2000 " KEY("204"));
+	expect(out,
+	       RESOURCE "http.client.request.duration s cumulative 1 1e-09 0.005:1 1000-2000 " KEY(
+		       "204") "resource service.name=stock "
+			      "https://opentelemetry.io/schemas/1.44.0\n"
+			      "http.client.request.duration s cumulative 1 1e-09 0.005:1 "
+			      "1000-2000 " KEY("204"));
 }
 
 Test(metrics_message, needs_no_more_memory_than_there_is)
