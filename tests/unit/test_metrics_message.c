@@ -208,12 +208,10 @@ Test(metrics_message, sends_differences_to_what_has_arrived)
 	encode_at(TEMPORALITY_DELTA, 2000); /* got lost */
 	add(false, 200, "", 60 * MS);
 	numbers.spans_started_root = 3;
-	expect(
-		encode_at(TEMPORALITY_DELTA, 3000),
-		RESOURCE "http.server.request.duration s delta 2 0.09 0.05:1,0.075:1 "
-			 "1000-3000 " KEY("200") "http.server.request.duration s delta 1 0.03 "
-						 "0.05:1 1000-3000 " KEY("500")
-							 STARTED("3", "1000-3000"));
+	expect(encode_at(TEMPORALITY_DELTA, 3000), RESOURCE
+	       "http.server.request.duration s delta 2 0.09 0.05:1,0.075:1 "
+	       "1000-3000 " KEY("200") "http.server.request.duration s delta 1 0.03 "
+				       "0.05:1 1000-3000 " KEY("500") STARTED("3", "1000-3000"));
 	metrics_sent(&source, 1);
 	cr_expect_eq(encode_at(TEMPORALITY_DELTA, 4000).n, 0);
 	add(false, 500, "", 1 * MS);
