@@ -29,13 +29,16 @@ struct ring *in_process_ring(unsigned i)
 	return p;
 }
 
+static void give_up_spans(void)
+{
+	if (exporter_mode() == MODE_ON)
+		exporter_set_mode(MODE_UNDELIVERABLE);
+}
+
 /* There is no way for spans, or nobody wants them: the ring is for the worker to be woken by. */
 static int begin_without_spans(void)
 {
-	struct sink *s = &exporter.sink;
-
-	if (s->to_otlp || s->to_file || s->to_console)
-		exporter_set_mode(MODE_UNDELIVERABLE);
+	give_up_spans();
 	if (metrics_export_is_wanted() && !drain_waiting(&exporter.drain))
 		return 0;
 	drain_abandon(&exporter.drain);
@@ -49,7 +52,7 @@ int in_process_begin(struct ring *r)
 	r = r ? r : in_process_ring(0);
 	err = r ? drain_init(&exporter.drain, r, &exporter.sink, &config) : -ENOMEM;
 	if (err)
-		exporter_set_mode(MODE_UNDELIVERABLE);
+		give_up_spans();
 	else if (sink_is_undeliverable(&exporter.sink))
 		err = begin_without_spans();
 	if (err) {

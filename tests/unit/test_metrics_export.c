@@ -57,8 +57,7 @@ static void *accept_all(void *arg)
 
 static void start(uint32_t interval_ms)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	static char url[64];
 	socklen_t n = sizeof(a);
 	pthread_t thread;
@@ -72,10 +71,10 @@ static void start(uint32_t interval_ms)
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", ntohs(a.sin_port));
 	config.metrics_exporter = EXPORTER_OTLP;
 	config.otlp_metrics_endpoint = url;
-	config.otlp_endpoint = config.otlp_metrics_headers = "";
-	config.metrics = (struct config_otlp){ .headers = "", .compression = "", .timeout = 10000 };
-	config.metric_export_interval = interval_ms;
-	config.metric_export_timeout = 30000;
+	config.otlp_endpoint = config.otlp_metrics_headers = config.otlp_metrics_compression = "";
+	config.metrics_otlp_timeout = 10000;
+	config.metric_interval = interval_ms;
+	config.metric_timeout = 30000;
 	config.service_name = config.resource_attributes = "";
 	setup(50, 512);
 }
@@ -173,7 +172,7 @@ Test(metrics_export, stops_with_the_worker)
 	exporter_start();
 	EVENTUALLY(receiver.requests == 1);
 	before = clock_monotonic_ns();
-	exporter_park(true);
+	exporter_park(true, false);
 	cr_expect_lt(clock_monotonic_ns() - before, 2000 * MS);
 	cr_expect_null(request_metrics_wanted());
 	receiver.silent = 0;
