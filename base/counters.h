@@ -33,6 +33,7 @@
 	X(spans_unsampled_root)        /* the same of those the sampler said no to */             \
 	X(spans_unsampled_local)                                                                  \
 	X(spans_unsampled_remote)                                                                 \
+	X(exchanges_open_at_exec)      /* when exec was called: nobody ends them if it succeeds */ \
 	X(link_header)                 /* client spans by how the parent was known */             \
 	X(link_flow)                                                                              \
 	X(link_thread)                                                                            \
@@ -50,6 +51,7 @@
 	X(spans_dropped_queue_full)    /* ring or queue full: never entered it */                 \
 	X(spans_dropped_shared)        /* a forked child holds the same connection */             \
 	X(spans_processed)             /* taken out of the ring, to be exported */                \
+	X(spans_dropped_open)          /* the program ended, and the connection was in use */     \
 	X(spans_exported)              /* accepted by the receiver, or written to file/console */ \
 	X(spans_dropped_rejected)      /* the receiver's partial success */                       \
 	X(spans_dropped_response)      /* answer that must not be retried (400, 413, ...) */      \

@@ -13,10 +13,8 @@
 #include "base/process.h"
 #include "base/raw.h"
 #include "base/thread.h"
-#include "shim/address.h"
 #include "shim/block.h"
 #include "shim/process_state.h"
-#include "shim/route.h"
 #include "shim/span.h"
 
 #define LOCK_SPINS  200
@@ -411,47 +409,30 @@ void conn_unref(struct conn *c, int fd)
 	thread_leave();
 }
 
-void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len)
+static bool try_lock(struct conn *c)
 {
-	struct text t = TEXT_ON(c->peer);
-
-	c->peer_known = true;
-	c->peer_is_metadata = route_is_metadata_peer(address, len);
-	c->peer_port = 0;
-	if (address->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
-		const struct sockaddr_in *in = (const void *)address;
-
-		address_put_v4(&t, (const uint8_t *)&in->sin_addr);
-		c->peer_port = ntohs(in->sin_port);
-	} else if (address->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6)) {
-		const struct sockaddr_in6 *in6 = (const void *)address;
-
-		address_put_v6(&t, (const uint8_t *)&in6->sin6_addr);
-		c->peer_port = ntohs(in6->sin6_port);
-	} else if (address->sa_family == AF_UNIX && len > offsetof(struct sockaddr_un, sun_path)) {
-		const struct sockaddr_un *un = (const void *)address;
-		size_t room = len - offsetof(struct sockaddr_un, sun_path), n = 0;
-
-		while (n < room && un->sun_path[n])
-			n++;
-		c->unix_socket = true;
-		text_put(&t, (struct bytes){ un->sun_path, n });
-	}
-	text_string(&t);
+	if (!thread_enter())
+		return false;
+	if (!atomic_exchange_explicit(&c->lock, 1, memory_order_acquire))
+		return true;
+	thread_leave();
+	return false;
 }
 
-void conn_learn_peer(struct conn *c, int fd)
+void conn_end_all(void)
 {
-	struct sockaddr_storage address;
-	socklen_t len = sizeof(address);
+	uint32_t used = atomic_load_explicit(&pool.used_max, memory_order_relaxed);
 
-	if (c->peer_known)
-		return;
-	if (!process_may_call() || raw_getpeername(fd, (struct sockaddr *)&address, &len) < 0) {
-		c->peer_known = true;
-		return;
+	for (uint32_t i = 0; i < used; i++) {
+		struct conn *c = pool_at(&pool, i);
+
+		if (!atomic_load_explicit(&c->references, memory_order_relaxed) || !try_lock(c))
+			continue;
+		passing_withdraw(&c->in.passing, &c->in.body);
+		passing_withdraw(&c->out.passing, &c->out.body);
+		conn_end_exchanges(c, end_reason(c));
+		conn_release(c);
 	}
-	conn_set_peer(c, (struct sockaddr *)&address, len);
 }
 
 /* What a thread that is not here was changing is left where it is: it may have been given back. */

@@ -128,6 +128,10 @@ void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len
 void direction_reset(struct direction *d);
 void alteration_drop(struct conn *c);
 
+/* The program ends: what is open on any connection ends with what is known. Waits for nothing; what
+ * is in use by another thread, or by the one that was interrupted, is left as it is. */
+void conn_end_all(void);
+
 /* In a forked child: connections with an exchange or half a message become opaque, idle ones go on.
  */
 void conn_fork_child(void);

@@ -196,6 +196,19 @@ void exchange_each(bool (*fn)(void *arg, const struct exchange_view *view), void
 	}
 }
 
+uint32_t exchange_unfinished(void)
+{
+	uint32_t used = atomic_load_explicit(&pool.used_max, memory_order_relaxed), n = 0;
+
+	for (uint32_t i = 0; i < used; i++) {
+		struct exchange *e = pool_at(&pool, i);
+
+		n += atomic_load_explicit(&e->generation, memory_order_acquire) & 1 &&
+		     __atomic_load_n(&e->sampled, __ATOMIC_RELAXED);
+	}
+	return n;
+}
+
 void exchange_forget_all(void)
 {
 	uint32_t used = atomic_load_explicit(&pool.used_max, memory_order_relaxed);

@@ -82,6 +82,10 @@ struct bytes exchange_keep(struct exchange *e, struct bytes b);
 /* Server exchanges that are open candidates now. */
 unsigned exchange_open_count(void);
 
+/* Open ones of either side whose span is still to be written. Right only while nobody opens or
+ * closes any: a number for the counters. */
+uint32_t exchange_unfinished(void);
+
 uint32_t exchange_in_use(void); /* all that are open, for tests */
 
 /* In a forked child: all of the parent's are forgotten. */

@@ -180,12 +180,6 @@ static bool may_flush(void)
 	return !process_is_new_child();
 }
 
-void shim_before_exec(void)
-{
-	if (may_flush())
-		exporter_flush(config.shutdown_timeout, false);
-}
-
 static void put_counter(void *arg, const char *name, uint64_t value)
 {
 	if (value)
@@ -201,10 +195,27 @@ static void print_stats(void)
 	log_print("%s", text_string(&t));
 }
 
+/* It may fail, and then everything goes on: what is open is left so. If it succeeds nobody ends it,
+ * and this is the last chance to say so. */
+void shim_before_exec(void)
+{
+	uint32_t open;
+
+	if (!may_flush())
+		return;
+	open = exchange_unfinished();
+	count_add(exchanges_open_at_exec, open);
+	exporter_flush(config.shutdown_timeout, false);
+	if (open && config.stats)
+		print_stats();
+}
+
 void shim_at_exit(void)
 {
 	if (!may_flush() || atomic_exchange(&ended, true))
 		return;
+	conn_end_all();
+	count_add(spans_dropped_open, exchange_unfinished());
 	exporter_flush(config.shutdown_timeout, true);
 	if (config.stats)
 		print_stats();
