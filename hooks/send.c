@@ -9,8 +9,8 @@ static ssize_t send_looked_at(send_fn call, int fd, const void *p, size_t n, int
 	struct shim_write w;
 	ssize_t sent;
 
-	if (!send_is_stream(fd, flags))
-		return call(fd, p, n, flags);
+	if (!send_is_stream(flags))
+		return send_may_pass(fd, flags) ? call(fd, p, n, flags) : -1;
 	shim_write_begin(&w, fd, &part, 1, flags, SHIM_CALL_SEND);
 	do
 		sent = call(fd, w.iov->iov_base, w.iov->iov_len, w.flags);
@@ -39,8 +39,10 @@ ssize_t hook_sendto(int fd, const void *p, size_t n, int flags, const struct soc
 	struct shim_write w;
 	ssize_t sent;
 
-	if (!looked_at(fd) || !send_is_stream(fd, flags))
+	if (!looked_at(fd))
 		return real.sendto(fd, p, n, flags, to, len);
+	if (!send_is_stream(flags))
+		return send_may_pass(fd, flags) ? real.sendto(fd, p, n, flags, to, len) : -1;
 	fastopen_begin(fd, flags, to, len);
 	shim_write_begin(&w, fd, &part, 1, flags, SHIM_CALL_SEND);
 	sent = real.sendto(fd, w.iov->iov_base, w.iov->iov_len, w.flags, to, len);

@@ -4,16 +4,21 @@
 
 #include "hooks/hook.h"
 
-/* What is sent with these flags on fd can be looked at and added to. If not, the stream is left
- * alone from here on. */
-static inline bool send_is_stream(int fd, int flags)
+/* What is sent with these flags can be looked at and added to. MSG_OOB: only the last byte is out
+ * of band, the rest is stream. MSG_ZEROCOPY: the pages are the program's until the kernel reports
+ * back, and it counts the calls. */
+static inline bool send_is_stream(int flags)
 {
-	if (__builtin_expect(!(flags & (MSG_OOB | MSG_ZEROCOPY)), 1))
-		return true;
-	/* MSG_OOB: only the last byte is out of band, the rest is stream. MSG_ZEROCOPY: the pages
-	 * are the program's until the kernel reports back, and it counts the calls. */
+	return __builtin_expect(!(flags & (MSG_OOB | MSG_ZEROCOPY)), 1);
+}
+
+/* If not, the stream is left alone from here on. False: -1, errno is set. */
+static inline bool send_may_pass(int fd, int flags)
+{
+	if (!shim_before_unseen(fd, flags))
+		return false;
 	shim_make_opaque(fd);
-	return false;
+	return true;
 }
 
 /* tcp(7), MSG_FASTOPEN: connect() and send() in one. The connection is announced before its bytes.

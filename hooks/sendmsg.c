@@ -44,8 +44,10 @@ static inline bool vector_is_usable(const struct msghdr *m)
 
 ssize_t hook_sendmsg(int fd, const struct msghdr *m, int flags)
 {
-	if (!looked_at(fd) || !m || !vector_is_usable(m) || !send_is_stream(fd, flags))
+	if (!looked_at(fd) || !m || !vector_is_usable(m))
 		return real.sendmsg(fd, m, flags);
+	if (!send_is_stream(flags))
+		return send_may_pass(fd, flags) ? real.sendmsg(fd, m, flags) : -1;
 	return sendmsg_looked_at(false, fd, m, flags);
 }
 
@@ -64,8 +66,10 @@ int hook_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 {
 	unsigned i;
 
-	if (!looked_at(fd) || !m || !n || !send_is_stream(fd, flags))
+	if (!looked_at(fd) || !m || !n)
 		return real.sendmmsg(fd, m, n, flags);
+	if (!send_is_stream(flags))
+		return send_may_pass(fd, flags) ? real.sendmmsg(fd, m, n, flags) : -1;
 	if (n > IOV_MAX_PARTS)
 		n = IOV_MAX_PARTS;
 	for (i = 0; i < n; i++) {

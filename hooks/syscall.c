@@ -47,7 +47,15 @@ static void unseen(int fd)
 		shim_make_opaque(fd);
 }
 
-static bool moves_bytes(long nr)
+static bool may_leave_unseen(int fd)
+{
+	if (looked_at(fd) && !shim_before_unseen(fd, 0))
+		return false;
+	unseen(fd);
+	return true;
+}
+
+static bool receives(long nr)
 {
 	switch (nr) {
 	case SYS_read:
@@ -56,20 +64,27 @@ static bool moves_bytes(long nr)
 	case SYS_recvfrom:
 	case SYS_recvmsg:
 	case SYS_recvmmsg:
+		return true;
+	}
+	return false;
+}
+
+static bool sends(long nr)
+{
+	switch (nr) {
 	case SYS_write:
 	case SYS_writev:
 	case SYS_pwritev2:
 	case SYS_sendto:
 	case SYS_sendmsg:
 	case SYS_sendmmsg:
-	case SYS_sendfile:
-	case SYS_splice:
 		return true;
 	}
 	return false;
 }
 
-static void before_syscall(long nr, long a, long b, long c)
+/* False: the call fails, errno is set. */
+static bool before_syscall(long nr, long a, long b, long c)
 {
 	switch (nr) {
 	case SYS_close:
@@ -102,15 +117,19 @@ static void before_syscall(long nr, long a, long b, long c)
 	case SYS_exit_group:
 		shim_at_exit();
 		break;
-	default:
-		if (!moves_bytes(nr))
-			return;
+	case SYS_sendfile:
+		unseen((int)b);
+		return may_leave_unseen((int)a);
+	case SYS_splice:
 		unseen((int)a);
-		if (nr == SYS_sendfile)
-			unseen((int)b);
-		else if (nr == SYS_splice)
-			unseen((int)c);
+		return may_leave_unseen((int)c);
+	default:
+		if (receives(nr))
+			unseen((int)a);
+		else if (sends(nr))
+			return may_leave_unseen((int)a);
 	}
+	return true;
 }
 
 static bool is_strict(long nr, long a, long b)
@@ -129,8 +148,8 @@ long hook_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	}
 	if (nr == SYS_close_range)
 		return close_range_around(close_range_by_number, (unsigned)a, (unsigned)b, (int)c);
-	if (!in_vfork_child())
-		before_syscall(nr, a, b, c);
+	if (!in_vfork_child() && !before_syscall(nr, a, b, c))
+		return -1;
 	result = real.syscall(nr, a, b, c, d, e, f);
 	if (__builtin_expect(is_strict(nr, a, b), 0) && result == 0)
 		now_strict();

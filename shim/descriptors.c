@@ -200,6 +200,10 @@ void shim_make_opaque(int fd)
 	c = conn_acquire(fd);
 	if (!c)
 		return;
+	/* A header that has not begun, or has left: only its other half would be waited for. */
+	if (!atomic_load_explicit(&c->writing, memory_order_relaxed) &&
+	    (c->alter.sent <= c->alter.before || c->alter.sent >= c->alter.before + c->alter.added))
+		alteration_drop(c);
 	if (c->role != CONN_OPAQUE) {
 		count(opaque_switched);
 		conn_give_up(c, fd);

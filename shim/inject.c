@@ -10,7 +10,7 @@
  * The header goes in front of the blank line: every header has been seen by then, and a byte of the
  * program's is still unsent behind it, so a kernel-short write is reported as it is and the rest of
  * ours leaves with the retry. A short count the kernel did not make is never reported. */
-#include "shim/conn.h"
+#include "shim/inject.h"
 
 #include "base/config.h"
 #include "base/counters.h"
@@ -318,7 +318,7 @@ release:
 
 /* ---- after the call ---- */
 
-static void note_body_out(struct conn *c)
+void inject_note_body(struct conn *c)
 {
 	atomic_store_explicit(&c->body_out, c->out.in_body && c->role != CONN_OPAQUE,
 			      memory_order_release);
@@ -350,14 +350,14 @@ static void sent(struct conn *c, const struct shim_write *w, size_t from, size_t
 }
 
 /* The alteration is done with, or nothing came of it; what is left of the call is as ever. */
-static void drop(struct conn *c, const struct shim_write *w)
+static void drop(struct conn *c, int fd)
 {
 	alteration_drop(c);
 	if (c->role == CONN_OPAQUE)
-		conn_forget(c, w->fd);
+		conn_forget(c, fd);
 }
 
-static void head_complete(struct conn *c, const struct shim_write *w, size_t taken)
+void inject_head_left(struct conn *c, int fd)
 {
 	struct alteration a = c->alter;
 
@@ -370,8 +370,7 @@ static void head_complete(struct conn *c, const struct shim_write *w, size_t tak
 		direction_reset(&c->out);
 		stream_request_sent(c, a.exchange, &a.body);
 	}
-	drop(c, w);
-	sent(c, w, a.head, taken);
+	drop(c, fd);
 }
 
 /* What left counts: the exchange begins once its head has left whole. */
@@ -387,13 +386,16 @@ static void settle(struct conn *c, struct shim_write *w, size_t taken)
 		return;
 	}
 	if (taken >= a->head) {
-		head_complete(c, w, taken);
+		size_t head = a->head;
+
+		inject_head_left(c, w->fd);
+		sent(c, w, head, taken);
 	} else if (a->image && w->moved) {
 		a->sent += w->moved;
 		a->head -= taken;
 	} else if (!a->sent) {
 		/* Nothing of ours has left: the retry is looked at anew. */
-		drop(c, w);
+		drop(c, w->fd);
 		sent(c, w, 0, taken);
 	}
 }
@@ -440,7 +442,7 @@ static void passed(struct shim_write *w, ssize_t n)
 		sent(c, w, 0, (size_t)n);
 	else
 		stream_write_failed(c, error);
-	note_body_out(c);
+	inject_note_body(c);
 	conn_release(c);
 }
 
@@ -464,7 +466,7 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 	c = conn_reacquire(w->conn, w->fd, w->generation);
 	if (c) {
 		settle(c, w, taken);
-		note_body_out(c);
+		inject_note_body(c);
 		if (is_fatal(error))
 			stream_write_failed(c, error);
 		conn_release(c);
@@ -479,15 +481,4 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 		*n = -1;
 	}
 	return false;
-}
-
-void shim_on_sent_unseen(int fd, ssize_t n)
-{
-	struct conn *c = n > 0 && shim_tracked(fd) ? conn_acquire(fd) : NULL;
-
-	if (!c)
-		return;
-	stream_skipped(c, fd, true, (uint64_t)n);
-	note_body_out(c);
-	conn_release(c);
 }

@@ -131,7 +131,11 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
  * socket, or the rest of the program's). False: return *n; errno is set when it is -1. */
 bool shim_write_again(struct shim_write *w, ssize_t *n);
 
-/* sendfile, splice, vmsplice and the like: bytes nobody here can look at. n as returned. */
+/* Before bytes are sent that nobody here can look at (flags: MSG_DONTWAIT when the call would not
+ * wait): a rest of our header goes first. False: it would have to wait, and the call fails with
+ * errno as it is now. */
+bool shim_before_unseen(int fd, int flags);
+/* sendfile, splice, vmsplice and the like, afterwards. n as returned. */
 void shim_on_sent_unseen(int fd, ssize_t n);
 void shim_on_received_unseen(int fd, ssize_t n);
 /* The stream cannot be followed any more (io_uring, MSG_ZEROCOPY, kTLS, ...). */

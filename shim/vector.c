@@ -111,7 +111,7 @@ bool vector_offer(struct shim_write *w, const struct alteration *a)
 	w->block = a->image;
 	if (a->sent >= end) /* nothing of the image is left */
 		return true;
-	if (skip >= w->program_bytes) {
+	if (skip >= w->program_bytes && (skip || w->program_count)) {
 		/* Not even the head is whole this time: as much of the image as the program offers.
 		 */
 		w->own_at = w->program_bytes;

@@ -26,7 +26,8 @@ static struct {
 	size_t grow;                      /* read: report this much more */
 	const struct iovec *send_instead; /* write: the first call's vector */
 	int send_instead_count;
-	int again; /* write: how often it calls again, for one byte more */
+	bool refuse; /* what passes unseen: a rest of ours would have to wait */
+	int again;   /* write: how often it calls again, for one byte more */
 } fake;
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -204,6 +205,12 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 	w->iov = &w->one;
 	w->iovcnt = 1;
 	return true;
+}
+
+bool shim_before_unseen(int fd, int flags)
+{
+	say("before_unseen %d %x", fd, flags);
+	return !fake.refuse;
 }
 
 void shim_on_sent_unseen(int fd, ssize_t n)

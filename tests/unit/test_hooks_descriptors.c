@@ -372,7 +372,10 @@ Test(hooks_descriptors, direct_system_calls_keep_the_tables_right)
 	hook_syscall(SYS_splice, 10, 0, 11, 0, 0, 0);
 	hook_syscall(SYS_getpid, 8, 0, 0, 0, 0, 0);
 	expect_said("before_close 5\nbefore_close 6\nbefore_close 7\nbefore_close_range 30 31\n"
-		    "make_opaque 8\nmake_opaque 9\nmake_opaque 10\nmake_opaque 11\n");
+		    "before_unseen 8 0\nmake_opaque 8\nmake_opaque 9\n"
+		    "make_opaque 10\nbefore_unseen 11 0\nmake_opaque 11\n");
+	fake.refuse = true;
+	cr_assert_eq(hook_syscall(SYS_write, 8, 0, 0, 0, 0, 0), -1);
 }
 
 Test(hooks_descriptors, a_vfork_child_touches_nothing)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <netinet/in.h>
+#include <fcntl.h>
 #include "fake_shim.h"
 
 TestSuite(hooks_write, .init = fake_start);
@@ -137,7 +138,7 @@ Test(hooks_write, what_cannot_be_looked_at_makes_the_stream_opaque)
 	hook_send(5, "abc", 3, MSG_ZEROCOPY);
 	cr_assert_str_eq(sent, "abcabc");
 	cr_assert_eq(sent_flags[0], MSG_OOB);
-	expect_said("make_opaque 5\nmake_opaque 5\n");
+	expect_said("before_unseen 5 1\nmake_opaque 5\nbefore_unseen 5 4000000\nmake_opaque 5\n");
 }
 
 Test(hooks_write, fastopen_is_connect_and_send)
@@ -263,8 +264,33 @@ Test(hooks_write, bytes_that_stay_in_the_kernel_are_counted)
 	hook_sendfile64(6, 9, NULL, 8);
 	hook_splice(5, NULL, 9, NULL, 3, 0);
 	hook_splice(9, NULL, 6, NULL, 3, 0);
-	expect_said("on_sent_unseen 5 7\non_sent_unseen 6 8\non_received_unseen 5 3\n"
-		    "on_sent_unseen 6 3\n");
+	expect_said("before_unseen 5 0\non_sent_unseen 5 7\nbefore_unseen 5 0\n"
+		    "before_unseen 6 0\nbefore_unseen 6 0\non_sent_unseen 6 8\n"
+		    "on_received_unseen 5 3\nbefore_unseen 6 0\non_sent_unseen 6 3\n");
+}
+
+Test(hooks_write, what_cannot_be_looked_at_waits_for_a_rest_of_ours)
+{
+	struct iovec iov = { (void *)"abc", 3 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct mmsghdr many = { .msg_hdr = m };
+
+	real.send = fake_send;
+	real.sendfile = fake_sendfile;
+	real.sendfile64 = fake_sendfile;
+	real.splice = fake_splice;
+	fake_track(5);
+	fake.refuse = true;
+	cr_assert_eq(hook_send(5, "abc", 3, MSG_OOB), -1);
+	cr_assert_eq(hook_sendto(5, "abc", 3, MSG_OOB, NULL, 0), -1);
+	cr_assert_eq(hook_sendmsg(5, &m, MSG_OOB), -1);
+	cr_assert_eq(hook_sendmmsg(5, &many, 1, MSG_OOB), -1);
+	cr_assert_eq(hook_sendfile(5, 9, NULL, 7), -1);
+	cr_assert_eq(hook_sendfile64(5, 9, NULL, 7), -1);
+	cr_assert_eq(hook_splice(9, NULL, 5, NULL, 3, SPLICE_F_NONBLOCK), -1);
+	expect_said("before_unseen 5 1\nbefore_unseen 5 1\nbefore_unseen 5 1\n"
+		    "before_unseen 5 1\nbefore_unseen 5 0\nbefore_unseen 5 0\n"
+		    "before_unseen 5 40\n");
 }
 
 Test(hooks_write, a_vfork_child_touches_nothing)
