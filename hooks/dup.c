@@ -7,7 +7,7 @@ typedef int (*fcntl_fn)(int fd, int command, ...);
 
 static inline int duplicated(int from, int to)
 {
-	if (to >= 0 && looked_at(from))
+	if (to >= 0 && __builtin_expect(known(from), 0) && !in_vfork_child())
 		shim_on_dup(from, to);
 	return to;
 }

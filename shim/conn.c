@@ -7,7 +7,6 @@
 #include "shim/conn.h"
 
 #include <netinet/tcp.h>
-#include <sys/mman.h>
 #include "base/counters.h"
 #include "base/pool.h"
 #include "base/process.h"
@@ -19,30 +18,15 @@
 
 #define LOCK_SPINS  200
 #define LOCK_YIELDS 20000
+#define OWE_TRIES   200
 
-struct fd_table fd_table;
 static struct pool pool;
 
 int conn_init(void)
 {
-	struct rlimit64 limit = { 0, 0 };
-	unsigned size = FD_TABLE_MAX;
 	int err = pool_init(&pool, sizeof(struct conn), CONNECTIONS_MAX);
-	char *map;
 
-	if (err)
-		return err;
-	raw_prlimit64(0, RLIMIT_NOFILE, NULL, &limit);
-	if (limit.rlim_max > 0 && limit.rlim_max < size)
-		size = limit.rlim_max < 1024 ? 1024 : (unsigned)limit.rlim_max;
-	map = (char *)raw_mmap(NULL, size * (sizeof(void *) + 1), PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if ((unsigned long)map > -4096ul)
-		return (int)(long)map;
-	fd_table.conn = (void *)map;
-	fd_table.flags = (void *)(map + size * sizeof(void *));
-	fd_table.size = size;
-	return 0;
+	return err ? err : fd_table_init();
 }
 
 uint32_t conn_in_use(void)
@@ -50,27 +34,16 @@ uint32_t conn_in_use(void)
 	return pool_in_use(&pool);
 }
 
-static void reach(int fd)
+void conn_note_unseen(struct conn *c)
 {
-	unsigned used = atomic_load_explicit(&fd_table.used, memory_order_relaxed);
-
-	while (used <= (unsigned)fd &&
-	       !atomic_compare_exchange_weak(&fd_table.used, &used, (unsigned)fd + 1))
-		;
+	if (!c->unseen)
+		process_unseen(true);
+	c->unseen = true;
 }
 
-bool fd_table_add(int fd, struct conn *c)
+static bool try_lock(struct conn *c)
 {
-	struct conn *none = NULL;
-
-	reach(fd);
-	return atomic_compare_exchange_strong(&fd_table.conn[fd], &none, c);
-}
-
-void fd_table_mark(int fd, enum fd_mark mark)
-{
-	reach(fd);
-	atomic_fetch_or_explicit(&fd_table.flags[fd], (uint8_t)mark, memory_order_relaxed);
+	return !atomic_exchange_explicit(&c->lock, 1, memory_order_acquire);
 }
 
 /* A lock that was waited for in vain is likely held by nobody: a thread was ended, or left by a
@@ -80,7 +53,7 @@ static bool lock(struct conn *c)
 	bool in_vain = atomic_load_explicit(&c->broken, memory_order_relaxed) == CONN_CONTENDED;
 
 	for (unsigned i = 0; i < LOCK_SPINS + (in_vain ? 0 : LOCK_YIELDS); i++) {
-		if (!atomic_exchange_explicit(&c->lock, 1, memory_order_acquire))
+		if (try_lock(c))
 			return true;
 		if (i >= LOCK_SPINS && process_may_call())
 			raw_sched_yield();
@@ -127,9 +100,13 @@ static bool may_look(void)
 	return true;
 }
 
+static void pay_debts(struct conn *c);
+
 static void leave(struct conn *c)
 {
 	unlock(c);
+	if (__builtin_expect(atomic_load_explicit(&c->owed, memory_order_relaxed) != 0, 0))
+		pay_debts(c);
 	thread_leave();
 }
 
@@ -232,14 +209,16 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 	atomic_store_explicit(&c->references, 1, memory_order_relaxed);
 	unlock(c);
 	count(connections_tracked);
-	atomic_store_explicit(&fd_table.flags[fd], 0, memory_order_relaxed);
+	fd_table_remark(fd, 0);
 	/* A program that closes twice may be given the number in two threads at once. */
 	while (!fd_table_add(fd, c))
 		shim_before_close(fd);
 	return c;
 untracked:
-	if (inbound)
-		process_flag_set(unseen_inbound);
+	if (inbound && (unsigned)fd < fd_table.size)
+		fd_table_remark(fd, FD_WAS_INBOUND | FD_IS_UNSEEN);
+	else if (inbound)
+		process_unseen(true); /* for good: nobody sees it closed */
 	return NULL;
 }
 
@@ -335,6 +314,16 @@ void conn_end_exchanges(struct conn *c, const char *error)
 	}
 }
 
+/* Its last descriptor is gone. Who is given it next waits for the lock. */
+static void give_back(struct conn *c)
+{
+	if (c->unseen)
+		process_unseen(false);
+	c->unseen = false;
+	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
+	pool_put(&pool, c);
+}
+
 void conn_forget(struct conn *c, int fd)
 {
 	struct conn *expected = c;
@@ -345,11 +334,9 @@ void conn_forget(struct conn *c, int fd)
 	if (fd < 0 || !atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
 		return;
 	if (c->inbound)
-		fd_table_mark(fd, FD_WAS_INBOUND);
-	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) != 1)
-		return;
-	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
-	pool_put(&pool, c);
+		fd_table_mark(fd, FD_WAS_INBOUND | (c->unseen ? FD_IS_UNSEEN : 0));
+	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) == 1)
+		give_back(c);
 }
 
 void conn_give_up(struct conn *c, int fd)
@@ -357,7 +344,7 @@ void conn_give_up(struct conn *c, int fd)
 	if (c->role == CONN_OPAQUE)
 		return;
 	if (c->inbound && !c->switched && (c->queued || c->role == CONN_SERVER))
-		process_flag_set(unseen_inbound);
+		conn_note_unseen(c);
 	conn_end_exchanges(c, NULL);
 	direction_reset(&c->in);
 	direction_reset(&c->out);
@@ -375,7 +362,8 @@ static void learn_end(struct conn *c, int fd)
 	socklen_t len = sizeof(info);
 	char byte;
 
-	if (c->role != CONN_SERVER || !c->queue_head || c->eof || c->error || !process_may_call())
+	if (c->role != CONN_SERVER || !c->queue_head || c->eof || c->error || fd < 0 ||
+	    !process_may_call())
 		return;
 	if (raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) < 0)
 		c->eof = raw_recvfrom(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
@@ -392,31 +380,53 @@ static const char *end_reason(const struct conn *c)
 	return c->eof ? "connection_closed" : "aborted";
 }
 
-void conn_unref(struct conn *c, int fd)
+/* One descriptor less: fd, or -1 when it is closed already. True: it was the last. */
+static bool unref(struct conn *c, int fd)
 {
-	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) != 1) {
-		conn_release(c);
-		return;
-	}
+	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) != 1)
+		return false;
 	learn_end(c, fd);
 	conn_end_exchanges(c, end_reason(c));
 	direction_reset(&c->in);
 	direction_reset(&c->out);
 	alteration_drop(c);
-	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
-	unlock(c);
-	pool_put(&pool, c);
-	thread_leave();
+	give_back(c);
+	return true;
 }
 
-static bool try_lock(struct conn *c)
+void conn_unref(struct conn *c, int fd)
 {
-	if (!thread_enter())
-		return false;
-	if (!atomic_exchange_explicit(&c->lock, 1, memory_order_acquire))
-		return true;
+	if (unref(c, fd))
+		leave(c);
+	else
+		conn_release(c);
+}
+
+static void pay_debts(struct conn *c)
+{
+	while (atomic_load_explicit(&c->owed, memory_order_relaxed) && try_lock(c)) {
+		uint32_t n = atomic_exchange_explicit(&c->owed, 0, memory_order_relaxed);
+
+		passing_withdraw(&c->in.passing, &c->in.body);
+		passing_withdraw(&c->out.passing, &c->out.body);
+		for (; n; n--) {
+			process_unseen(false);
+			unref(c, -1);
+		}
+		unlock(c);
+	}
+}
+
+void conn_owe(struct conn *c)
+{
+	process_unseen(true);
+	atomic_fetch_add(&c->owed, 1);
+	if (!may_look() || !thread_enter())
+		return;
+	/* Who lets go just now may have looked for debts too early. */
+	for (unsigned i = 0; i < OWE_TRIES && atomic_load(&c->owed); i++)
+		pay_debts(c);
 	thread_leave();
-	return false;
 }
 
 void conn_end_all(void)
@@ -426,8 +436,12 @@ void conn_end_all(void)
 	for (uint32_t i = 0; i < used; i++) {
 		struct conn *c = pool_at(&pool, i);
 
-		if (!atomic_load_explicit(&c->references, memory_order_relaxed) || !try_lock(c))
+		if (!atomic_load_explicit(&c->references, memory_order_relaxed) || !thread_enter())
 			continue;
+		if (!try_lock(c)) {
+			thread_leave();
+			continue;
+		}
 		passing_withdraw(&c->in.passing, &c->in.body);
 		passing_withdraw(&c->out.passing, &c->out.body);
 		conn_end_exchanges(c, end_reason(c));

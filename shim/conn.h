@@ -44,6 +44,7 @@ struct conn {
 	_Atomic uint32_t lock;       /* 1: held, for a parse, never across a call into libc */
 	_Atomic uint32_t generation; /* rises when the last descriptor goes */
 	_Atomic uint32_t references; /* descriptors that name it */
+	_Atomic uint32_t owed;       /* of these, closed by who did not get the lock */
 	_Atomic uint8_t broken;      /* enum conn_break: to be given up at the next look */
 	_Atomic uint32_t writing;    /* the mark of the write that is between begin and end, or 0 */
 	_Atomic uint32_t last_mark;  /* marks are counted up: an overtaken writer knows itself */
@@ -55,6 +56,7 @@ struct conn {
 	size_t counted;       /* bytes the program believes are still unread: FIONREAD said
 				 so, and it counts down; 0: it does not count */
 	bool forked;          /* came from our parent process */
+	bool unseen;          /* counted in process_state.unseen_inbound */
 	bool switched;        /* HTTP ended here as it should: an upgrade, a tunnel */
 	uint8_t queued;       /* exchanges in the queue */
 	uint32_t queue_head, queue_tail; /* index + 1: oldest first */
@@ -75,10 +77,13 @@ int conn_init(void);
 /* Sets a descriptor's entry or marks (in the table's bounds), and how far the table is in use. */
 enum fd_mark {
 	FD_SET_INBOUND = 1, /* an epoll set that ever held an inbound connection */
-	FD_WAS_INBOUND = 2  /* an inbound connection that was given up */
+	FD_WAS_INBOUND = 2, /* an inbound connection that was given up */
+	FD_IS_UNSEEN = 4    /* one on which requests may come; counted as the connection was */
 };
-bool fd_table_add(int fd, struct conn *c); /* false: there is one */
-void fd_table_mark(int fd, enum fd_mark mark);
+int fd_table_init(void);
+bool fd_table_add(int fd, struct conn *c);    /* false: there is one */
+void fd_table_mark(int fd, unsigned marks);   /* these too */
+void fd_table_remark(int fd, unsigned marks); /* these and no others */
 
 /* The connection behind fd with its lock held and our code entered, or NULL: not tracked, a vfork
  * child, or in use by the very thread (a signal handler). Pair with conn_release(). */
@@ -98,6 +103,13 @@ bool conn_taken_over(const struct conn *c, int fd, uint32_t generation);
 /* One descriptor less (fd, still open; acquired before, released by this); the last one ends the
  * connection. */
 void conn_unref(struct conn *c, int fd);
+
+/* The same where the lock was not to be had, the entry of fd taken out already: whoever holds it
+ * does the rest. */
+void conn_owe(struct conn *c);
+
+/* Requests may be open on c, or come, that nobody here will know of. Until it is closed. */
+void conn_note_unseen(struct conn *c);
 
 uint32_t conn_in_use(void); /* for tests */
 

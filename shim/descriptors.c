@@ -126,8 +126,13 @@ void shim_on_dup(int from, int to)
 	if (!ready(to) || from == to)
 		return;
 	c = conn_acquire(from);
-	if (!c)
+	if (!c) {
+		/* What was given up stays so under every name. */
+		if ((unsigned)from < fd_table.size && (unsigned)to < fd_table.size)
+			fd_table_remark(to, atomic_load_explicit(&fd_table.flags[from],
+								 memory_order_relaxed));
 		return;
+	}
 	if (!shim_tracked(from)) {
 		/* It was given up just now, and may be another's already. */
 	} else if ((unsigned)to < fd_table.size && fd_table_add(to, c)) {
@@ -146,8 +151,7 @@ void shim_before_close(int fd)
 
 	if ((unsigned)fd >= fd_table.size || thread_state.vfork_child || process_is_vm_child())
 		return;
-	if (atomic_load_explicit(&fd_table.flags[fd], memory_order_relaxed))
-		atomic_store_explicit(&fd_table.flags[fd], 0, memory_order_relaxed);
+	fd_table_remark(fd, 0);
 	seen = atomic_load_explicit(&fd_table.conn[fd], memory_order_acquire);
 	if (!seen)
 		return;
@@ -160,9 +164,8 @@ void shim_before_close(int fd)
 	} else if (c) {
 		conn_unref(c, fd);
 	} else {
-		/* Inside our own code (a signal handler): the entry goes, the rest is lost, and an
-		 * exchange in it stays open for ever. */
-		process_flag_set(unseen_inbound);
+		/* Inside our own code (a signal handler), or its lock was not to be had. */
+		conn_owe(seen);
 	}
 }
 

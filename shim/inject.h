@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What becomes of a request head that was prepared in one call, for those who see it leave. All with
- * the connection acquired. */
+/* What becomes of a request head that was prepared in one call, for those who see it leave. All
+ * with the connection acquired. */
 #ifndef SHIM_INJECT_H
 #define SHIM_INJECT_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of this process as a whole. Flags rise and stay; a forked child starts from its
- * parent's. */
+/* What is known of this process as a whole. Flags rise and stay, but for the one that is a count; a
+ * forked child starts from its parent's. */
 #ifndef SHIM_PROCESS_STATE_H
 #define SHIM_PROCESS_STATE_H
 
@@ -15,7 +15,9 @@ struct process_state {
 	_Atomic uint32_t reader_answers; /* exchanges answered by the thread that read them, with
 					    another one open: rises to LINK_EVIDENCE */
 	_Atomic bool other_answered;     /* one was answered by another thread */
-	_Atomic bool unseen_inbound;     /* a request may be open that we do not know of */
+	/* Connections, and names of such, on which a request may be open that we do not know of:
+	 * falls as they are closed. */
+	_Atomic uint32_t unseen_inbound;
 	_Atomic bool forwards;    /* passes inbound headers on: a known proxy, or seen doing it */
 	_Atomic bool vm_children; /* clone(CLONE_VM) without CLONE_THREAD was called */
 	_Atomic uint32_t forks;   /* children made so far */
@@ -33,6 +35,14 @@ extern struct process_state process_state;
 		if (!process_flag(name))                                                        \
 			atomic_store_explicit(&process_state.name, true, memory_order_relaxed); \
 	} while (0)
+
+static inline void process_unseen(bool one_more)
+{
+	if (one_more)
+		atomic_fetch_add_explicit(&process_state.unseen_inbound, 1, memory_order_relaxed);
+	else
+		atomic_fetch_sub_explicit(&process_state.unseen_inbound, 1, memory_order_relaxed);
+}
 
 /* True in a child that shares our memory but is another process: it must touch nothing. */
 static inline bool process_is_vm_child(void)

@@ -115,7 +115,7 @@ static void head_failed(struct conn *c, int fd, const struct direction *d, ssize
 	/* Requests may come in another protocol. (What the program says first is no request, nor
 	 * what comes on a descriptor that it was started with.) */
 	if (c->inbound && d == &c->in && process_flag(listener))
-		process_flag_set(unseen_inbound);
+		conn_note_unseen(c);
 	conn_give_up(c, fd);
 }
 

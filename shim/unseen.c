@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes that leave by calls that show none of them: sendfile(), splice(), direct system calls, sends
- * that are not ours to alter. Their number advances a body. What must not happen is that they come
- * between two halves of our header: its rest goes first, as a write of no bytes of the program's. */
+/* Bytes that leave by calls that show none of them: sendfile(), splice(), direct system calls,
+ * sends that are not ours to alter. Their number advances a body. What must not happen is that they
+ * come between two halves of our header: its rest goes first, as a write of no bytes of the
+ * program's. */
 #include "base/counters.h"
 #include "base/host_errno.h"
 #include "base/process.h"

@@ -77,7 +77,7 @@ static inline void model_reset(void)
 	atomic_store(&process_state.listener, false);
 	atomic_store(&process_state.reader_answers, 0);
 	atomic_store(&process_state.other_answered, false);
-	atomic_store(&process_state.unseen_inbound, false);
+	atomic_store(&process_state.unseen_inbound, 0);
 	atomic_store(&process_state.forks, 0);
 }
 

@@ -4,6 +4,7 @@
 #include <time.h>
 #include "base/counters.h"
 #include "base/thread.h"
+#include "shim/process_state.h"
 #include "shim_halves.h"
 
 static int peer;
@@ -114,6 +115,44 @@ Test(conn, takes_a_number_over_by_dup2, .fini = spans_stop)
 	cr_assert_eq(spans_read(), 2);
 	shim_on_dup(fd, fd);
 	shim_before_close_range(3, ~0u);
+	expect_nothing_in_use();
+}
+
+/* The lock is held by somebody who does not get on: a loaded machine, one processor. */
+Test(conn, is_given_back_by_who_holds_it_when_the_closer_cannot, .fini = spans_stop)
+{
+	struct conn *c;
+	int fd;
+
+	spans_start(NULL);
+	shim_before_close_range(0, ~0u);
+	fd = fixture_socket(&peer, true, false);
+	program_reads(fd, peer, REQUEST);
+	c = conn_of(fd);
+	atomic_store(&c->lock, 1);
+	program_closes(fd);
+	cr_assert_not(shim_tracked(fd));
+	cr_assert_neq(process_flag(unseen_inbound), 0);
+	conn_release(c); /* as the other thread does in the end */
+	cr_assert_eq(process_flag(unseen_inbound), 0);
+	cr_assert_eq(spans_read(), 1);
+	expect_span(0, KIND_SERVER, "", "aborted");
+	expect_nothing_in_use();
+}
+
+/* The signal handler closes what the interrupted code is at work on. */
+Test(conn, is_given_back_after_a_signal_handler_has_closed_it)
+{
+	struct conn *c;
+	int fd;
+
+	start();
+	fd = fixture_socket(&peer, true, false);
+	c = conn_acquire(fd);
+	cr_assert_not_null(c);
+	shim_before_close(fd);
+	conn_release(c);
+	cr_assert_eq(process_flag(unseen_inbound), 0);
 	expect_nothing_in_use();
 }
 

@@ -409,12 +409,53 @@ Test(link, names_none_when_some_are_unseen, .init = start, .fini = spans_stop)
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		int fd = fixture_socket(&inbound_peer, true, false);
 
-		atomic_store(&process_state.unseen_inbound, false);
+		atomic_store(&process_state.unseen_inbound, 0);
 		ways[i](fd);
 		ask();
 		cr_assert_eq(outgoing.links, 0, "%zu", i);
 		cr_assert(process_flag(unseen_inbound), "%zu", i);
 	}
+}
+
+/* Until they are closed, under every name. */
+Test(link, names_them_again_when_what_was_unseen_is_closed, .init = start, .fini = spans_stop)
+{
+	int tls = fixture_socket(&inbound_peer, true, false), others[3];
+
+	others[0] = dup(tls);
+	shim_on_dup(tls, others[0]);
+	lose_protocol(tls);
+	cr_assert_not(shim_tracked(tls));
+	others[1] = dup(tls);
+	shim_on_dup(tls, others[1]);
+	others[2] = dup(others[0]);
+	shim_on_dup(others[0], others[2]);
+	serve_with(REQUEST, false);
+	for (size_t i = 0; i < 3; i++) {
+		program_closes(others[i]);
+		ask();
+		cr_assert_eq(outgoing.links, 0);
+	}
+	program_closes(tls);
+	ask();
+	cr_assert_eq(outgoing.links, 1);
+	cr_assert_eq(process_flag(unseen_inbound), 0);
+}
+
+Test(link, counts_what_is_unseen_once_each, .init = start, .fini = spans_stop)
+{
+	int fds[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		fds[i] = fixture_socket(&inbound_peer, true, false);
+		lose_protocol(fds[i]);
+		cr_assert_eq(process_flag(unseen_inbound), i + 1);
+	}
+	/* The number of one comes again without a close() that was seen. */
+	shim_on_accept(-1, fds[0], NULL, 0);
+	cr_assert_eq(process_flag(unseen_inbound), 2);
+	shim_before_close_range(0, ~0u);
+	cr_assert_eq(process_flag(unseen_inbound), 0);
 }
 
 /* An upgrade is where HTTP ends, not where we lose it. */

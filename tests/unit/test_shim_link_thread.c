@@ -238,7 +238,7 @@ Test(link_thread, does_not_take_a_thread_that_loops_over_what_was_given_up, .ini
 
 	program_reads(tls, peer, "\x16\x03\x01");
 	cr_assert_not(shim_tracked(tls));
-	atomic_store(&process_state.unseen_inbound, false); /* another reason */
+	atomic_store(&process_state.unseen_inbound, 0); /* another reason */
 	loop_by_poll(tls, 0);
 	serve();
 	ask();
