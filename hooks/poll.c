@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The waits: what a thread waits for tells whether it serves one request or many. Looked at before
  * the call, since the set is what the program asked, and the call may never return. */
+#include "base/readable.h"
 #include "hooks/hook.h"
 
 typedef int (*poll_fn)(struct pollfd *fds, nfds_t n, int timeout_ms);
@@ -8,13 +9,22 @@ typedef int (*select_fn)(int n, fd_set *in, fd_set *out, fd_set *except, struct 
 
 static inline void will_poll(const struct pollfd *fds, nfds_t n)
 {
-	if (fds && n && !in_vfork_child())
+	if (fds && n && n <= INT32_MAX && !in_vfork_child() &&
+	    memory_readable(fds, n * sizeof(*fds)))
 		shim_on_poll(fds, n);
+}
+
+static inline bool set_is_readable(int n, const fd_set *set)
+{
+	size_t bits = (size_t)(n < FD_SETSIZE ? n : FD_SETSIZE);
+
+	return !set || memory_readable(set, (bits + 63) / 64 * 8);
 }
 
 static inline void will_select(int n, const fd_set *in, const fd_set *out)
 {
-	if (n > 0 && (in || out) && !in_vfork_child())
+	if (n > 0 && (in || out) && !in_vfork_child() && set_is_readable(n, in) &&
+	    set_is_readable(n, out))
 		shim_on_select(n, in, out);
 }
 

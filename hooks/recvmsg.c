@@ -3,6 +3,7 @@
  *
  * Lengths are read as 32 bits: musl's struct msghdr has an int and padding where glibc's has a
  * size_t, and a musl program leaves the padding as it was. */
+#include "base/readable.h"
 #include "hooks/recv.h"
 
 /* Descriptors of another process (unix(7), SCM_RIGHTS). They come with peeked messages as well. */
@@ -73,7 +74,8 @@ ssize_t hook_recvmsg(int fd, struct msghdr *m, int flags)
 
 	if (!m)
 		return real.recvmsg(fd, m, flags);
-	if (looked_at(fd) && recv_kind(flags) == RECV_STREAM && vector_is_usable(m)) {
+	if (looked_at(fd) && recv_kind(flags) == RECV_STREAM && memory_readable(m, sizeof(*m)) &&
+	    vector_is_usable(m)) {
 		got = recvmsg_looked_at(fd, m, flags);
 	} else {
 		got = real.recvmsg(fd, m, flags);

@@ -2,6 +2,7 @@
 #ifndef HOOKS_SEND_H
 #define HOOKS_SEND_H
 
+#include "base/readable.h"
 #include "hooks/hook.h"
 
 /* What is sent with these flags can be looked at and added to. MSG_OOB: only the last byte is out
@@ -25,7 +26,7 @@ static inline bool send_may_pass(int fd, int flags)
  */
 static inline void fastopen_begin(int fd, int flags, const struct sockaddr *to, socklen_t len)
 {
-	if (__builtin_expect(flags & MSG_FASTOPEN, 0) && to)
+	if (__builtin_expect(flags & MSG_FASTOPEN, 0) && to && memory_readable(to, len))
 		shim_on_connect(fd, to, len, -1, EINPROGRESS);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sendmsg() and sendmmsg(). Lengths are read as 32 bits: see recvmsg.c. */
+#include "base/readable.h"
 #include "hooks/send.h"
 
 /* One message by sendmsg(), or by sendmmsg() of one when that is what the program called: a filter
@@ -44,7 +45,7 @@ static inline bool vector_is_usable(const struct msghdr *m)
 
 ssize_t hook_sendmsg(int fd, const struct msghdr *m, int flags)
 {
-	if (!looked_at(fd) || !m || !vector_is_usable(m))
+	if (!looked_at(fd) || !memory_readable(m, sizeof(*m)) || !vector_is_usable(m))
 		return real.sendmsg(fd, m, flags);
 	if (!send_is_stream(flags))
 		return send_may_pass(fd, flags) ? real.sendmsg(fd, m, flags) : -1;
@@ -76,8 +77,11 @@ int hook_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 		const struct msghdr *h = &m[i].msg_hdr;
 		ssize_t sent;
 
-		sent = vector_is_usable(h) ? sendmsg_looked_at(true, fd, h, flags)
-					   : send_one(true, fd, h, flags);
+		if (!memory_readable(&m[i], sizeof(m[i])))
+			sent = real.sendmmsg(fd, &m[i], 1, flags); /* -1, the kernel says why */
+		else
+			sent = vector_is_usable(h) ? sendmsg_looked_at(true, fd, h, flags)
+						   : send_one(true, fd, h, flags);
 		if (sent < 0)
 			return i ? (int)i : -1;
 		m[i].msg_len = (unsigned)sent;

@@ -48,8 +48,8 @@ void fd_table_mark(int fd, unsigned marks)
 	uint8_t before;
 
 	reach(fd);
-	before = atomic_fetch_or_explicit(&fd_table.flags[fd], (uint8_t)marks,
-					  memory_order_relaxed);
+	before =
+		atomic_fetch_or_explicit(&fd_table.flags[fd], (uint8_t)marks, memory_order_relaxed);
 	if (marks & ~before & FD_IS_UNSEEN)
 		process_unseen(true);
 }
@@ -61,8 +61,8 @@ void fd_table_remark(int fd, unsigned marks)
 	if (atomic_load_explicit(&fd_table.flags[fd], memory_order_relaxed) == marks)
 		return;
 	reach(fd);
-	before = atomic_exchange_explicit(&fd_table.flags[fd], (uint8_t)marks,
-					  memory_order_relaxed);
+	before =
+		atomic_exchange_explicit(&fd_table.flags[fd], (uint8_t)marks, memory_order_relaxed);
 	if ((marks ^ before) & FD_IS_UNSEEN)
 		process_unseen(marks & FD_IS_UNSEEN);
 }

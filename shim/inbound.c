@@ -10,6 +10,7 @@
 #include "base/counters.h"
 #include "base/host_errno.h"
 #include "base/raw.h"
+#include "base/readable.h"
 #include "exporter/exporter.h"
 #include "shim/limits.h"
 #include "shim/link.h"
@@ -64,6 +65,9 @@ static size_t insert(struct exchange *e, const struct http1_head *head,
 	text_put_string(&line, head->bare_lf ? "\n" : "\r\n");
 	if (at < 0 || piece->room < line.n || !limits_allow(head, text_bytes(&line)))
 		return 0;
+	/* The kernel has not been there yet, and a program may promise more than it has. */
+	if (!memory_writable(piece->p + piece->n, line.n))
+		return 0;
 	p = piece->p + at;
 	memmove(p + line.n, p, piece->n - (size_t)at);
 	memcpy(p, line.p, line.n);
@@ -103,7 +107,8 @@ static bool may_reserve(const struct conn *c, const struct shim_read *r)
 	if (!inbound_inserts() || !c->inbound || c->in.in_body || !process_may_call() ||
 	    (c->role != CONN_NEW && c->role != CONN_SERVER))
 		return false;
-	if (r->iovcnt != 1 || r->iov[0].iov_len < 4 * INBOUND_HEADER_LEN ||
+	if (r->iovcnt != 1 || !memory_readable(r->iov, sizeof(*r->iov)) ||
+	    r->iov[0].iov_len < 4 * INBOUND_HEADER_LEN ||
 	    r->flags & (MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE))
 		return false;
 	return r->call != SHIM_CALL_RECVMMSG && r->call != SHIM_CALL_RECVMSG;

@@ -16,6 +16,7 @@
 #include "base/counters.h"
 #include "base/host_errno.h"
 #include "base/raw.h"
+#include "base/readable.h"
 #include "base/thread.h"
 #include "shim/block.h"
 #include "shim/limits.h"
@@ -25,6 +26,9 @@
 #include "shim/request.h"
 #include "shim/stream.h"
 #include "shim/vector.h"
+
+#define FIRST_LOOK  4096 /* bytes: most heads are shorter */
+#define STATUS_LOOK 32   /* a status line as far as its code */
 
 /* A traceparent line and those of B3 or Jaeger; tracestate and baggage come extra. */
 #define LINES_ROOM 256
@@ -171,7 +175,8 @@ static void scan_cut_blank_line(struct conn *c, struct shim_write *w)
 	struct http1_head head;
 	char *copy;
 
-	if (n < 2 || n >= HTTP1_HEAD_MAX || vector_last(w) != '\r')
+	if (n < 2 || n >= HTTP1_HEAD_MAX || !vector_readable(w, w->program_bytes) ||
+	    vector_last(w) != '\r')
 		return;
 	copy = block_get(n + 1, &size);
 	if (!copy)
@@ -186,10 +191,11 @@ static void scan_cut_blank_line(struct conn *c, struct shim_write *w)
 	block_put(copy);
 }
 
-/* The first bytes of the call in one piece: the first part if the head ends there, else a copy. */
+/* The first bytes of the call in one piece: those of the first part if the head ends there, else a
+ * copy. */
 static void scan(struct conn *c, struct shim_write *w)
 {
-	struct bytes first = vector_first(w), whole;
+	struct bytes first = vector_beginning(w, FIRST_LOOK), whole;
 	struct http1_head head;
 	char *copy = NULL;
 	size_t size = 0;
@@ -200,6 +206,8 @@ static void scan(struct conn *c, struct shim_write *w)
 		n = direction_head(&c->out, first, true, &head, &whole);
 	if (n == 0 && decided >= 0 && first.n < w->program_bytes) {
 		size = w->program_bytes < HTTP1_HEAD_MAX ? w->program_bytes : HTTP1_HEAD_MAX;
+		if (!vector_readable(w, size))
+			return;
 		copy = block_get(size, &size);
 		if (!copy)
 			return;
@@ -219,10 +227,11 @@ static void scan(struct conn *c, struct shim_write *w)
 static void answer_begins(struct conn *c, const struct shim_write *w)
 {
 	struct exchange *e = conn_oldest(c);
-	struct bytes first = vector_first(w);
+	struct bytes first;
 
 	if (!e || e->status_seen || e->status_coming || c->out.in_body || c->out.carried)
 		return;
+	first = vector_beginning(w, STATUS_LOOK);
 	e->status_coming = http1_peek_status(first);
 	if (e->status_coming && !atomic_load_explicit(&e->answered, memory_order_relaxed))
 		link_on_answer(e);
@@ -267,6 +276,8 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 				  .call = (uint8_t)call,
 				  .program = iov,
 				  .program_count = count };
+	if (!vector_is_single(w) && !memory_readable(iov, (size_t)count * sizeof(*iov)))
+		return; /* the kernel's to say */
 	for (int i = 0; i < count; i++)
 		w->program_bytes += iov[i].iov_len;
 	w->offered = w->program_bytes;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/vector.h"
 
+#include "base/readable.h"
 #include "shim/block.h"
 
 bool vector_is_single(const struct shim_write *w)
@@ -19,11 +20,28 @@ size_t vector_room(const struct shim_write *w)
 	return parts * sizeof(struct iovec) + 16 + merged;
 }
 
-struct bytes vector_first(const struct shim_write *w)
+bool vector_readable(const struct shim_write *w, size_t n)
 {
-	for (int i = 0; i < w->program_count; i++)
-		if (w->program[i].iov_len)
-			return (struct bytes){ w->program[i].iov_base, w->program[i].iov_len };
+	for (int i = 0; i < w->program_count && n; i++) {
+		size_t part = w->program[i].iov_len < n ? w->program[i].iov_len : n;
+
+		if (!memory_readable(w->program[i].iov_base, part))
+			return false;
+		n -= part;
+	}
+	return true;
+}
+
+struct bytes vector_beginning(const struct shim_write *w, size_t n)
+{
+	for (int i = 0; i < w->program_count; i++) {
+		size_t part = w->program[i].iov_len < n ? w->program[i].iov_len : n;
+
+		if (part && memory_readable(w->program[i].iov_base, part))
+			return (struct bytes){ w->program[i].iov_base, part };
+		if (part)
+			break;
+	}
 	return (struct bytes){ "", 0 };
 }
 
@@ -65,6 +83,9 @@ static void offer_single(struct shim_write *w, const struct alteration *a, size_
 
 	if (copied > a->image_size - end)
 		copied = a->image_size - end;
+	/* What cannot be read is left to the kernel: it goes by itself. */
+	if (!memory_readable((char *)w->program[0].iov_base + skip, copied))
+		copied = 0;
 	memcpy(a->image + end, (char *)w->program[0].iov_base + skip, copied);
 	offer_one(w, a->image + a->sent, end - a->sent + copied);
 }
@@ -81,7 +102,7 @@ static bool offer_parts(struct shim_write *w, const struct alteration *a, size_t
 	if (w->program_count - i + 1 > VECTOR_PARTS_MAX) {
 		size_t rest = w->program[i].iov_len - skip;
 
-		if (rest > left)
+		if (rest > left || !memory_readable((char *)w->program[i].iov_base + skip, rest))
 			return false;
 		memcpy(tail, (char *)w->program[i].iov_base + skip, rest);
 		tail += rest;

@@ -13,8 +13,12 @@ bool vector_is_single(const struct shim_write *w);
 /* Bytes an image needs behind it for this call's vector. */
 size_t vector_room(const struct shim_write *w);
 
-/* The first part that is not empty; up to n of the program's bytes in one piece. */
-struct bytes vector_first(const struct shim_write *w);
+/* Whether the first n of the program's bytes may be read: base/readable.h. */
+bool vector_readable(const struct shim_write *w, size_t n);
+
+/* At most n bytes of the first part that is not empty; none if they cannot be read. Up to n of the
+ * program's bytes in one piece. */
+struct bytes vector_beginning(const struct shim_write *w, size_t n);
 /* The last byte, or 0 when there is none. */
 char vector_last(const struct shim_write *w);
 size_t vector_copy(const struct shim_write *w, char *to, size_t n);
