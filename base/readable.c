@@ -12,9 +12,10 @@
 #include "base/process.h"
 #include "base/raw.h"
 
-#define PAGE   4096ul /* the smallest there is: more questions on larger ones, no wrong answer */
-#define PAGES  256    /* remembered, by the low bits of their number */
-#define UNLIKE 0xfff7fbfdu /* no text of ours or theirs; and if it is there, the wait is over at once */
+#define PAGE  4096ul /* the smallest there is: more questions on larger ones, no wrong answer */
+#define PAGES 256    /* remembered, by the low bits of their number */
+#define UNLIKE \
+	0xfff7fbfdu /* no text of ours or theirs; and if it is there, the wait is over at once */
 
 static _Atomic uintptr_t readable[PAGES];
 

@@ -6,7 +6,6 @@
  * the connection is given up. A signal handler never waits: thread_enter() refuses it. */
 #include "shim/conn.h"
 
-#include <netinet/tcp.h>
 #include "base/counters.h"
 #include "base/pool.h"
 #include "base/process.h"
@@ -32,6 +31,13 @@ int conn_init(void)
 uint32_t conn_in_use(void)
 {
 	return pool_in_use(&pool);
+}
+
+static void note_seen(struct conn *c)
+{
+	if (c->unseen)
+		process_unseen(false);
+	c->unseen = false;
 }
 
 void conn_note_unseen(struct conn *c)
@@ -183,6 +189,13 @@ void conn_release(struct conn *c)
 	leave(c);
 }
 
+static void begin(struct conn *c, bool inbound, bool unix_socket)
+{
+	memset(&c->broken, 0, sizeof(*c) - offsetof(struct conn, broken));
+	c->inbound = inbound;
+	c->unix_socket = unix_socket;
+}
+
 struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 {
 	struct conn *c;
@@ -203,9 +216,7 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 		count(untracked_memory);
 		goto untracked;
 	}
-	memset(&c->broken, 0, sizeof(*c) - offsetof(struct conn, broken));
-	c->inbound = inbound;
-	c->unix_socket = unix_socket;
+	begin(c, inbound, unix_socket);
 	atomic_store_explicit(&c->references, 1, memory_order_relaxed);
 	unlock(c);
 	count(connections_tracked);
@@ -317,9 +328,7 @@ void conn_end_exchanges(struct conn *c, const char *error)
 /* Its last descriptor is gone. Who is given it next waits for the lock. */
 static void give_back(struct conn *c)
 {
-	if (c->unseen)
-		process_unseen(false);
-	c->unseen = false;
+	note_seen(c);
 	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
 	pool_put(&pool, c);
 }
@@ -354,25 +363,6 @@ void conn_give_up(struct conn *c, int fd)
 		conn_forget(c, fd);
 }
 
-/* A server that closes without an answer may have been told by poll() that its client is gone, and
- * has read no end of the stream. */
-static void learn_end(struct conn *c, int fd)
-{
-	uint8_t info[8] = { 0 }; /* begins with the state: struct tcp_info */
-	socklen_t len = sizeof(info);
-	char byte;
-
-	if (c->role != CONN_SERVER || !c->queue_head || c->eof || c->error || fd < 0 ||
-	    !process_may_call())
-		return;
-	if (raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) < 0)
-		c->eof = raw_recvfrom(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
-	else if (info[0] == TCP_CLOSE)
-		c->error = "connection_reset";
-	else
-		c->eof = info[0] == TCP_CLOSE_WAIT;
-}
-
 static const char *end_reason(const struct conn *c)
 {
 	if (c->error)
@@ -380,16 +370,29 @@ static const char *end_reason(const struct conn *c)
 	return c->eof ? "connection_closed" : "aborted";
 }
 
+static void end(struct conn *c)
+{
+	conn_end_exchanges(c, end_reason(c));
+	direction_reset(&c->in);
+	direction_reset(&c->out);
+	alteration_drop(c);
+}
+
+void conn_start_over(struct conn *c)
+{
+	end(c);
+	note_seen(c);
+	atomic_fetch_add_explicit(&c->generation, 1, memory_order_relaxed);
+	begin(c, false, c->unix_socket);
+}
+
 /* One descriptor less: fd, or -1 when it is closed already. True: it was the last. */
 static bool unref(struct conn *c, int fd)
 {
 	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) != 1)
 		return false;
-	learn_end(c, fd);
-	conn_end_exchanges(c, end_reason(c));
-	direction_reset(&c->in);
-	direction_reset(&c->out);
-	alteration_drop(c);
+	conn_learn_end(c, fd);
+	end(c);
 	give_back(c);
 	return true;
 }

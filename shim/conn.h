@@ -108,6 +108,9 @@ void conn_unref(struct conn *c, int fd);
  * does the rest. */
 void conn_owe(struct conn *c);
 
+/* The same socket, but another stream begins: what was open ends. */
+void conn_start_over(struct conn *c);
+
 /* Requests may be open on c, or come, that nobody here will know of. Until it is closed. */
 void conn_note_unseen(struct conn *c);
 
@@ -135,6 +138,11 @@ void conn_pop(struct conn *c);
 /* Peer address and port as text, asked for once (getpeername). */
 void conn_learn_peer(struct conn *c, int fd);
 void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len);
+bool conn_peer_is_any(const struct conn *c); /* 0.0.0.0 or ::, or no address at all */
+
+/* Whether the peer of a server has gone, as far as nobody has read that yet. fd -1: not to be
+ * asked. */
+void conn_learn_end(struct conn *c, int fd);
 
 /* Frees what a direction or an alteration holds. */
 void direction_reset(struct direction *d);

@@ -73,6 +73,32 @@ void shim_on_setsid(void)
 		process_flag_set(new_session);
 }
 
+/* The address it connects to is the peer's: the kernel does not tell while a connection is being
+ * made (MSG_FASTOPEN: its first bytes are part of that). One to "any" is the kernel's to choose. */
+static void note_peer(int fd, const struct sockaddr *address, socklen_t len)
+{
+	struct conn *c = conn_acquire(fd);
+
+	if (!c)
+		return;
+	if (c->role == CONN_NEW && !c->written) {
+		conn_set_peer(c, address, len);
+		c->peer_known = !conn_peer_is_any(c);
+	}
+	conn_release(c);
+}
+
+/* connect(2), AF_UNSPEC: the socket is as new, and may be connected to somebody else. */
+static void dissolve(int fd)
+{
+	struct conn *c = conn_acquire(fd);
+
+	if (!c)
+		return;
+	conn_start_over(c);
+	conn_release(c);
+}
+
 void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int result, int error)
 {
 	if (result < 0 && error != EINPROGRESS && error != EINTR)
@@ -80,8 +106,14 @@ void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int 
 	/* Programs that only speak to the system's services (name lookups, logs) get no thread. */
 	if (!address || len < sizeof(address->sa_family) || address->sa_family == AF_UNIX)
 		return;
-	if (shim_tracked(fd) && !thread_state.vfork_child)
-		exporter_start();
+	if (!shim_tracked(fd) || thread_state.vfork_child)
+		return;
+	if (address->sa_family == AF_UNSPEC) {
+		dissolve(fd);
+		return;
+	}
+	note_peer(fd, address, len);
+	exporter_start();
 }
 
 void shim_on_received_fd(int fd)

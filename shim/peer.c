@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is at the other end of a connection. */
+#include <netinet/tcp.h>
 #include "base/process.h"
 #include "base/raw.h"
 #include "shim/address.h"
@@ -35,6 +36,14 @@ void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len
 	text_string(&t);
 }
 
+bool conn_peer_is_any(const struct conn *c)
+{
+	for (const char *p = c->peer; *p; p++)
+		if (*p != '0' && *p != '.' && *p != ':')
+			return false;
+	return true;
+}
+
 void conn_learn_peer(struct conn *c, int fd)
 {
 	struct sockaddr_storage address;
@@ -47,4 +56,23 @@ void conn_learn_peer(struct conn *c, int fd)
 		return;
 	}
 	conn_set_peer(c, (struct sockaddr *)&address, len);
+}
+
+/* A server that closes without an answer may have been told by poll() that its client is gone, and
+ * has read no end of the stream. */
+void conn_learn_end(struct conn *c, int fd)
+{
+	uint8_t info[8] = { 0 }; /* begins with the state: struct tcp_info */
+	socklen_t len = sizeof(info);
+	char byte;
+
+	if (c->role != CONN_SERVER || !c->queue_head || c->eof || c->error || fd < 0 ||
+	    !process_may_call())
+		return;
+	if (raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) < 0)
+		c->eof = raw_recvfrom(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
+	else if (info[0] == TCP_CLOSE)
+		c->error = "connection_reset";
+	else
+		c->eof = info[0] == TCP_CLOSE_WAIT;
 }

@@ -3,6 +3,8 @@
 #include "base/counters.h"
 #include "shim_spans.h"
 
+#include <netinet/in.h>
+
 static int peer;
 
 static int start_client(void)
@@ -168,4 +170,118 @@ Test(client, gives_up_past_the_longest_pipeline_of_a_client)
 	cr_assert_eq(counted(opaque_limit), 1);
 	cr_assert_not(shim_tracked(fd));
 	spans_stop();
+}
+
+/* ---- who it is that is asked ---- */
+
+static void connects(int fd, uint32_t address, int result, int error)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(8080),
+				  .sin_addr.s_addr = htonl(address) };
+
+	shim_on_connect(fd, (struct sockaddr *)&to, sizeof(to), result, error);
+}
+
+static void expect_peer(size_t i, const char *address)
+{
+	cr_assert_str_eq(span_attribute(span_at(i), "network.peer.address"), address);
+	cr_assert_str_eq(span_attribute(span_at(i), "network.peer.port"), *address ? "8080" : "");
+}
+
+/* MSG_FASTOPEN, and TCP_FASTOPEN_CONNECT: the request leaves with the first packet. */
+Test(client, knows_whom_it_asks_before_the_connection_stands, .fini = spans_stop)
+{
+	int fd = start_client();
+
+	connects(fd, 0xc0000207, -1, EINPROGRESS);
+	program_writes(fd, REQUEST);
+	connects(fd, 0xc0000208, 0, 0);
+	program_reads(fd, peer, RESPONSE);
+	cr_assert_eq(spans_read(), 1);
+	expect_peer(0, "192.0.2.7");
+}
+
+Test(client, knows_whom_it_asks_after_another_did_not_answer, .fini = spans_stop)
+{
+	int fd = start_client();
+
+	connects(fd, 0xc0000207, -1, EINPROGRESS);
+	connects(fd, 0xc0000208, -1, ECONNREFUSED);
+	connects(fd, 0xc0000209, 0, 0);
+	program_writes(fd, REQUEST);
+	program_reads(fd, peer, RESPONSE);
+	cr_assert_eq(spans_read(), 1);
+	expect_peer(0, "192.0.2.9");
+}
+
+Test(client, asks_the_kernel_who_any_is, .fini = spans_stop)
+{
+	int fd = start_client();
+
+	connects(fd, 0, 0, 0);
+	program_writes(fd, REQUEST);
+	program_reads(fd, peer, RESPONSE);
+	cr_assert_eq(spans_read(), 1);
+	cr_assert_str_neq(span_attribute(span_at(0), "network.peer.address"), "0.0.0.0");
+}
+
+/* connect() to AF_UNSPEC in the middle of an answer, then to somebody else. */
+Test(client, starts_over_when_its_socket_does, .fini = spans_stop)
+{
+	static const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int fd = start_client();
+
+	connects(fd, 0xc0000207, 0, 0);
+	program_writes(fd, REQUEST);
+	program_writes(fd, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+	program_reads(fd, peer, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+	shim_on_connect(fd, &none, sizeof(none), -1, EAFNOSUPPORT);
+	cr_assert_eq(spans_read(), 0);
+	shim_on_connect(fd, &none, sizeof(none), 0, 0);
+	cr_assert_eq(spans_read(), 2);
+	expect_span(0, KIND_CLIENT, "200", "");
+	expect_span(1, KIND_CLIENT, "", "aborted");
+	expect_peer(1, "192.0.2.7");
+	connects(fd, 0xc0000208, 0, 0);
+	cr_assert_str_neq(traceparent_in(program_writes(fd, REQUEST)), "");
+	program_reads(fd, peer, RESPONSE);
+	cr_assert_eq(spans_read(), 3);
+	expect_span(2, KIND_CLIENT, "200", "");
+	expect_peer(2, "192.0.2.8");
+}
+
+/* ---- Expect: 100-continue, and an answer that does not wait for the body ---- */
+
+#define EXPECT "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\nExpect: 100-continue\r\n\r\n"
+
+/* RFC 9110 section 10.1.1 lets the server go on reading: the body is still due. */
+Test(client, follows_a_body_that_comes_after_its_answer, .fini = spans_stop)
+{
+	int fd = start_client();
+
+	program_writes(fd, EXPECT);
+	program_reads(fd, peer, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+	program_writes(fd, "GET /y HTTP/1.1\r\nHost: a.example\r\n\r\n....");
+	cr_assert_str_neq(traceparent_in(program_writes(fd, REQUEST)), "");
+	program_reads(fd, peer, RESPONSE);
+	cr_assert_eq(spans_read(), 2);
+	expect_span(0, KIND_CLIENT, "417", "417");
+	expect_span(1, KIND_CLIENT, "200", "");
+}
+
+/* Some clients leave the body out. Nobody can tell it from one that looks like a request: nothing
+ * is put in, and the connection is given up when it shows. */
+Test(client, touches_nothing_where_a_body_is_left_out, .fini = spans_stop)
+{
+	int fd = start_client();
+
+	program_writes(fd, EXPECT);
+	program_reads(fd, peer, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+	for (int i = 0; i < 3; i++) {
+		cr_assert_str_eq(program_writes(fd, REQUEST), REQUEST);
+		cr_assert_str_eq(program_reads(fd, peer, RESPONSE), RESPONSE);
+	}
+	cr_assert_eq(counted(opaque_framing), 1);
+	cr_assert_eq(spans_read(), 1);
 }

@@ -46,15 +46,15 @@ static void in_state(unsigned state)
 }
 #define STATES 5
 
-#define expect_efault(call)                                                             \
-	do {                                                                            \
-		for (unsigned s = 0; s < STATES; s++) {                                 \
-			in_state(s);                                                    \
-			errno = 0;                                                      \
-			cr_assert_eq((call), -1, "state %u", s);                        \
+#define expect_efault(call)                                                              \
+	do {                                                                             \
+		for (unsigned s = 0; s < STATES; s++) {                                  \
+			in_state(s);                                                     \
+			errno = 0;                                                       \
+			cr_assert_eq((call), -1, "state %u", s);                         \
 			cr_assert_eq(errno, EFAULT, "state %u: %s", s, strerror(errno)); \
-			fixture_close(fd, peer);                                        \
-		}                                                                       \
+			fixture_close(fd, peer);                                         \
+		}                                                                        \
 	} while (0)
 
 Test(pointers, of_write)
@@ -92,7 +92,8 @@ Test(pointers, of_messages)
 /* What the kernel can read of it it takes. */
 Test(pointers, past_the_end_of_what_there_is)
 {
-	char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	size_t n = strlen(request);
 	ssize_t bare, traced;
 
@@ -111,7 +112,8 @@ Test(pointers, past_the_end_of_what_there_is)
 /* A header whose room the program promised, and does not have. */
 Test(pointers, of_a_buffer_that_is_shorter_than_it_says)
 {
-	char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *buffer = map + PAGE - strlen(REQUEST) - 20;
 
 	mprotect(map + PAGE, PAGE, PROT_NONE);
