@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading. An existing traceparent value is overwritten where it lies whole in the caller's buffer.
+/* Reading. An existing traceparent (or what carries context in its place: carrier.h) is overwritten
+ * where it lies whole in the caller's buffer.
  * A header is put in only for programs that pass headers on; room for it is made by reserve and
  * refill: while a head is awaited the kernel is asked for 72 bytes less than the program wants; if
  * that came back full, the rest is topped up at once, so that "not full" still means "drained" to
@@ -12,6 +13,7 @@
 #include "base/raw.h"
 #include "base/readable.h"
 #include "exporter/exporter.h"
+#include "shim/carrier.h"
 #include "shim/limits.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
@@ -32,20 +34,11 @@ bool inbound_inserts(void)
 static bool overwrite(struct exchange *e, const struct http1_head *head, struct bytes whole,
 		      const struct inbound_place *place)
 {
-	struct bytes value = head->field[HTTP1_TRACEPARENT];
-	ssize_t at = place->offset + (value.p - whole.p);
-	char text[TRACEPARENT_LEN + 1];
+	const struct carrier_text text = { head, whole, place->piece->p, place->offset };
 	struct span_context own;
 
-	if (at < 0 || value.n < TRACEPARENT_LEN)
-		return false;
 	shared_context_get(&own, &e->context);
-	traceparent_format(text, &own);
-	if (value.n == TRACEPARENT_LEN)
-		memcpy(place->piece->p + at, text, TRACEPARENT_LEN);
-	else /* a later version with more behind it: ids only */
-		memcpy(place->piece->p + at + 3, text + 3, 49);
-	return true;
+	return carrier_overwrite(&text, NULL, &own, e->parent_id);
 }
 
 static size_t insert(struct exchange *e, const struct http1_head *head,
@@ -53,16 +46,13 @@ static size_t insert(struct exchange *e, const struct http1_head *head,
 {
 	struct piece *piece = place->piece;
 	ssize_t at = place->offset + (ssize_t)head->blank;
-	char room[INBOUND_HEADER_LEN], value[TRACEPARENT_LEN + 1];
+	char room[INBOUND_HEADER_LEN];
 	struct text line = TEXT_ON(room);
 	struct span_context own;
 	char *p;
 
 	shared_context_get(&own, &e->context);
-	traceparent_format(value, &own);
-	text_put_string(&line, "traceparent: ");
-	text_put_string(&line, value);
-	text_put_string(&line, head->bare_lf ? "\n" : "\r\n");
+	carrier_put_line(&line, &own, e->debug, head->bare_lf ? BYTES("\n") : BYTES("\r\n"));
 	if (at < 0 || piece->room < line.n || !limits_allow(head, text_bytes(&line)))
 		return 0;
 	/* The kernel has not been there yet, and a program may promise more than it has. */
@@ -82,11 +72,10 @@ size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct
 	size_t added = 0;
 	bool done;
 
-	if (e->excluded || config.inbound_header == INBOUND_OFF ||
-	    !(config.propagators & 1u << PROPAGATOR_TRACECONTEXT))
+	if (e->excluded || config.inbound_header == INBOUND_OFF || !carrier_any())
 		return 0;
-	if (head->count[HTTP1_TRACEPARENT]) {
-		done = e->sampled && e->traceparent && overwrite(e, head, whole, place);
+	if (carrier_in(head)) {
+		done = e->sampled && overwrite(e, head, whole, place);
 	} else if (inbound_inserts()) {
 		added = insert(e, head, place);
 		done = added != 0;

@@ -6,7 +6,9 @@
 
 #include "shim/stream.h"
 
-#define INBOUND_HEADER_LEN 72 /* "traceparent: " + 55 + CR LF, and two to spare */
+#define INBOUND_HEADER_LEN                                                    \
+	72 /* "traceparent: " + 55 + CR LF, and two to spare; Jaeger needs 70 \
+	    */
 
 /* Where a head stands in the buffer the program reads into. */
 struct inbound_place {

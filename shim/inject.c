@@ -19,6 +19,7 @@
 #include "base/readable.h"
 #include "base/thread.h"
 #include "shim/block.h"
+#include "shim/carrier.h"
 #include "shim/limits.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
@@ -85,30 +86,30 @@ static bool add_lines(struct alteration *a, const struct span_context *own,
 	return false;
 }
 
-/* Rule "header": the program passes our server span's id on. */
+/* Rule "header": the program passes our server span's id on, or what it `found` in its place. */
 static void rewrite(struct conn *c, const struct shim_write *w, const struct http1_head *head,
-		    struct bytes whole)
+		    struct bytes whole, const struct span_context *found)
 {
 	struct alteration *a = &c->alter;
-	struct bytes value = head->field[HTTP1_TRACEPARENT];
-	size_t carried = c->out.carried, at = (size_t)(value.p - whole.p);
-	char text[TRACEPARENT_LEN + 1];
+	struct exchange *e = a->exchange;
+	size_t carried = c->out.carried;
+	struct carrier_text text = { head, whole, NULL, -(ssize_t)carried };
 	struct span_context own;
+	bool done = false;
 
-	if (at < carried || value.n < TRACEPARENT_LEN || head->blank < carried ||
-	    !image_begin(c, w, whole.p + carried, head->blank - carried)) {
-		/* It has left already: the next server's parent is our server span. */
-		a->exchange->sampled = false;
-		count(exchanges_left_to_program);
+	shared_context_get(&own, &e->context);
+	if (head->blank >= carried && image_begin(c, w, whole.p + carried, head->blank - carried)) {
+		text.to = a->image;
+		done = carrier_overwrite(&text, found, &own, e->parent_id);
+	}
+	if (done) {
+		add_lines(a, &own, head);
 		return;
 	}
-	shared_context_get(&own, &a->exchange->context);
-	traceparent_format(text, &own);
-	if (value.n == TRACEPARENT_LEN)
-		memcpy(a->image + at - carried, text, TRACEPARENT_LEN);
-	else /* a later version with more behind: ids only */
-		memcpy(a->image + at - carried + 3, text + 3, 49);
-	add_lines(a, &own, head);
+	/* It has left already: the next server's parent is our server span. */
+	image_drop(a);
+	e->sampled = false;
+	count(exchanges_left_to_program);
 }
 
 static void insert(struct conn *c, const struct shim_write *w, const struct http1_head *head,
@@ -153,7 +154,7 @@ static void prepare(struct conn *c, struct shim_write *w, const struct http1_hea
 		return;
 	}
 	if (link.rewrite)
-		rewrite(c, w, head, whole);
+		rewrite(c, w, head, whole, &link.found);
 	else
 		insert(c, w, head, whole);
 	if (!a->image)

@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/raw.h"
 #include "base/thread.h"
+#include "shim/carrier.h"
 #include "shim/process_state.h"
 
 struct bytes link_rule_name(enum link_rule rule)
@@ -75,7 +76,7 @@ static void from_view(struct link *link, enum link_rule rule, const struct excha
 	link->generation = view->generation;
 }
 
-/* The head carries a traceparent: our own id means exactly one request; a received one that we
+/* The head carries a context: our own id means exactly one request; a received one that we
  * could not rewrite means it when just one open exchange received it. Otherwise the program traces
  * itself. */
 static void link_by_header(struct link *link, const struct http1_head *head)
@@ -84,9 +85,9 @@ static void link_by_header(struct link *link, const struct http1_head *head)
 	struct span_context context;
 
 	link->leave = true;
-	if (head->count[HTTP1_TRACEPARENT] != 1 ||
-	    traceparent_parse(&context, head->field[HTTP1_TRACEPARENT]) < 0)
+	if (!carrier_find(&context, head))
 		return;
+	link->found = context;
 	if (id_is_own_server(context.span_id)) {
 		process_flag_set(forwards);
 		link->rule = LINK_RULE_HEADER;
@@ -259,7 +260,7 @@ void link_candidates(struct link_candidates *out)
 void link_find(struct link *link, const struct http1_head *head)
 {
 	*link = (struct link){ .rule = LINK_RULE_NONE };
-	if (head->count[HTTP1_TRACEPARENT]) {
+	if (carrier_in(head)) {
 		link_by_header(link, head);
 		return;
 	}

@@ -42,8 +42,9 @@ struct link {
 	/* The exchange the parent comes from, for its tracestate and baggage; generation 0: none.
 	 */
 	uint32_t exchange, generation;
-	bool rewrite; /* the head's traceparent is to be replaced, not added to */
-	bool leave;   /* the program's own header: no span, no header of ours */
+	bool rewrite; /* the head's own context, `found`, is to be replaced, not added to */
+	struct span_context found;
+	bool leave; /* the program's own header: no span, no header of ours */
 };
 
 /* For the head of a request about to be written. */

@@ -124,6 +124,10 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 
 	if (in->valid)
 		shared_context_set(&e->received, &in->context);
+	if (!continued)
+		e->tracestate = (struct bytes){ NULL, 0 };
+	if (!config.trust_inbound) /* what the caller says of itself goes no further */
+		e->baggage = (struct bytes){ NULL, 0 };
 	if (e->excluded) {
 		if (continued)
 			own = in->context;
@@ -137,7 +141,6 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 		own.flags &= TRACE_FLAG_RANDOM;
 	} else {
 		id_new_trace(own.trace_id);
-		e->tracestate = (struct bytes){ NULL, 0 };
 	}
 	if (!in->valid && in->decision != PROPAGATE_UNDECIDED && config.trust_inbound)
 		e->sampled = in->decision == PROPAGATE_RECORD;
@@ -147,8 +150,7 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 					    in->context.flags & TRACE_FLAG_SAMPLED);
 	if (e->sampled)
 		own.flags |= TRACE_FLAG_SAMPLED;
-	e->debug = in->debug;
-	e->traceparent = in->traceparent;
+	e->debug = in->debug && config.trust_inbound;
 	id_new_span(own.span_id, ID_SERVER);
 	shared_context_set(&e->context, &own);
 	count_started(e, continued);
