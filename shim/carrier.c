@@ -65,9 +65,8 @@ static bool find_b3_multi(struct places *out, const struct http1_head *head)
 	enum b3_state state;
 
 	if (head->count[HTTP1_B3_TRACE_ID] != 1 || head->count[HTTP1_B3_SPAN_ID] != 1 ||
-	    b3_parse_multi(&out->context, &state, field[HTTP1_B3_TRACE_ID],
-			   field[HTTP1_B3_SPAN_ID], field[HTTP1_B3_SAMPLED],
-			   field[HTTP1_B3_FLAGS]) < 0)
+	    b3_parse_multi(&out->context, &state, field[HTTP1_B3_TRACE_ID], field[HTTP1_B3_SPAN_ID],
+			   field[HTTP1_B3_SAMPLED], field[HTTP1_B3_FLAGS]) < 0)
 		return false;
 	out->trace = bytes_trim(field[HTTP1_B3_TRACE_ID]);
 	out->span = bytes_trim(field[HTTP1_B3_SPAN_ID]);
@@ -119,8 +118,8 @@ bool carrier_in(const struct http1_head *head)
 
 	if (count[HTTP1_TRACEPARENT])
 		return true;
-	return (selected() & B3 && (count[HTTP1_B3] || count[HTTP1_B3_TRACE_ID] ||
-				    count[HTTP1_B3_SPAN_ID])) ||
+	return (selected() & B3 &&
+		(count[HTTP1_B3] || count[HTTP1_B3_TRACE_ID] || count[HTTP1_B3_SPAN_ID])) ||
 	       (selected() & JAEGER && count[HTTP1_UBER_TRACE_ID]);
 }
 

@@ -28,9 +28,9 @@ struct carrier_text {
 	ssize_t from;
 };
 
-/* Writes `own`, child of span `parent`, over each that tells a valid context, lies whole in the text,
- * and has the room (an id of 16 digits takes none of 32). `only`: over those alone that tell this
- * context; NULL: any. False: none was. */
+/* Writes `own`, child of span `parent`, over each that tells a valid context, lies whole in the
+ * text, and has the room (an id of 16 digits takes none of 32). `only`: over those alone that tell
+ * this context; NULL: any. False: none was. */
 bool carrier_overwrite(const struct carrier_text *t, const struct span_context *only,
 		       const struct span_context *own, const uint8_t parent[static 8]);
 

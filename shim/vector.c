@@ -84,9 +84,10 @@ static void offer_single(struct shim_write *w, const struct alteration *a, size_
 	if (copied > a->image_size - end)
 		copied = a->image_size - end;
 	/* What cannot be read is left to the kernel: it goes by itself. */
-	if (!memory_readable((char *)w->program[0].iov_base + skip, copied))
+	if (!memory_readable((void *)((uintptr_t)w->program[0].iov_base + skip), copied))
 		copied = 0;
-	memcpy(a->image + end, (char *)w->program[0].iov_base + skip, copied);
+	if (copied)
+		memcpy(a->image + end, (char *)w->program[0].iov_base + skip, copied);
 	offer_one(w, a->image + a->sent, end - a->sent + copied);
 }
 

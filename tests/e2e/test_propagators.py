@@ -112,16 +112,18 @@ def test_formats_through_a_proxy(run, upstream, propagators):
 
 @pytest.mark.parametrize("propagators", ["b3", "b3multi", "jaeger"])
 def test_other_formats_through_a_proxy(run, upstream, propagators):
-    """Without traceparent nothing tells a proxy's requests apart: what a caller sent passes as it
-    is, and where it sent nothing each request of the proxy's is a trace of its own."""
+    """Without traceparent these carry our id through a proxy, whether the caller sent one or not."""
     port = proxy(run, upstream, OTEL_PROPAGATORS=propagators)
     lines = INBOUND[propagators]
     fetch(port, "/r/1", headers=lines)
-    assert run.spans.one(kind=SERVER).parent_id == S
-    assert went_out(upstream.received[-1]) == {h.lower(): v for h, v in lines}
+    s, c = pair(run)
+    assert s.parent_id == S and c.parent_id == s.span_id and c.link == "header"
+    assert went_out(upstream.received[-1]) == written(c, FORMATS[propagators][1])
     fetch(port, "/r/2")
-    c = run.spans.one(kind=CLIENT)
-    assert c.link == "none" and went_out(upstream.received[-1]) == written(c, FORMATS[propagators][1])
+    s, c = (run.spans.one(kind=kind, path=path) for kind, path in ((SERVER, "/r/2"), (CLIENT, "/r/2")))
+    assert not s.parent_id and c.parent_id == s.span_id and c.link == "header"
+    sent = went_out(upstream.received[-1])
+    assert sent == {**sent, **written(c, FORMATS[propagators][1])}
 
 
 def test_baggage_and_tracestate_pass(run, upstream):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rule "header" where OTEL_PROPAGATORS leaves tracecontext out: the ids of B3 and Jaeger are written
- * over on the way in, known on the way out, and written over there. */
+/* Rule "header" where OTEL_PROPAGATORS leaves tracecontext out: the ids of B3 and Jaeger are
+ * written over on the way in, known on the way out, and written over there. */
 #include "base/config.h"
 #include "base/counters.h"
 #include "shim_links.h"

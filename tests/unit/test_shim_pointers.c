@@ -10,7 +10,13 @@
 #include "shim/process_state.h"
 #include "shim_halves.h"
 
-#define PAGE  4096
+#define PAGE 4096
+/* AddressSanitizer's own hooks look at what some calls are given. */
+#ifdef TAGALONG_SANITIZED
+#define REAL_CALLS_LOOK true
+#else
+#define REAL_CALLS_LOOK false
+#endif
 #define WILD  ((void *)(uintptr_t)1)
 #define WILD2 ((void *)(uintptr_t)-16)
 
@@ -65,7 +71,7 @@ Test(pointers, of_write)
 	expect_efault(hook_sendto(fd, WILD, 100, 0, NULL, 0));
 }
 
-Test(pointers, of_vectors)
+Test(pointers, of_vectors, .disabled = REAL_CALLS_LOOK)
 {
 	struct iovec nowhere[2] = { { WILD, 50 }, { (void *)"abc", 3 } };
 
@@ -76,7 +82,7 @@ Test(pointers, of_vectors)
 	expect_efault(hook_readv(fd, WILD, 1));
 }
 
-Test(pointers, of_messages)
+Test(pointers, of_messages, .disabled = REAL_CALLS_LOOK)
 {
 	struct iovec nowhere = { WILD, 50 };
 	struct msghdr bad_vector = { .msg_iov = WILD, .msg_iovlen = 1 };
@@ -128,7 +134,7 @@ Test(pointers, of_a_buffer_that_is_shorter_than_it_says)
 	cr_assert_eq(hook_readv(fd, WILD, 1), -1);
 }
 
-Test(pointers, of_waits)
+Test(pointers, of_waits, .disabled = REAL_CALLS_LOOK)
 {
 	cr_assert_eq(hook_poll(WILD, 2, 0), -1);
 	cr_assert_eq(errno, EFAULT);
