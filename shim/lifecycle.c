@@ -196,7 +196,7 @@ static void print_stats(void)
 }
 
 /* It may fail, and then everything goes on: what is open is left so. If it succeeds nobody ends it,
- * and this is the last chance to say so. */
+ * and our counters are gone too: that many are open is said now. */
 void shim_before_exec(void)
 {
 	uint32_t open;
@@ -204,10 +204,11 @@ void shim_before_exec(void)
 	if (!may_flush())
 		return;
 	open = exchange_unfinished();
-	count_add(exchanges_open_at_exec, open);
-	exporter_flush(config.shutdown_timeout, false);
 	if (open && config.stats)
-		print_stats();
+		log_print(" exchanges_open_at_exec=%u", open);
+	else
+		count_add(exchanges_open_at_exec, open);
+	exporter_flush(config.shutdown_timeout, false);
 }
 
 void shim_at_exit(void)

@@ -123,10 +123,10 @@ class Counters(dict):
     def dropped(self):
         """Spans that were in the ring and were not delivered."""
         return sum(v for n, v in self.items() if n.startswith("spans_dropped_")) \
-            - self["spans_dropped_queue_full"] - self["spans_dropped_shared"]
+            - self.not_committed()
 
     def not_committed(self):
-        return self["spans_dropped_queue_full"] + self["spans_dropped_shared"]
+        return sum(self[f"spans_dropped_{why}"] for why in ("queue_full", "shared", "open"))
 
     def add_up(self):
         return self["spans_committed"] == self["spans_exported"] + self.dropped()
