@@ -17,6 +17,7 @@ from harness.certificates import Certificates   # noqa: E402
 from harness.run import Run, build_victim       # noqa: E402
 from harness.upstream import Upstream           # noqa: E402
 from otlp_receiver import OtlpReceiver          # noqa: E402
+from programs import Kit                        # noqa: E402
 
 
 def pytest_configure(config):
@@ -109,3 +110,11 @@ def transport(tmp_path):
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def kit():
+    """Does jobs bare and traced; see programs.py."""
+    kit = Kit()
+    yield kit
+    kit.close()
