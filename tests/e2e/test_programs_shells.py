@@ -9,6 +9,7 @@ import pytest
 
 from harness import paths
 from harness.wait import wait_for
+from programs import unnumbered
 
 BUSYBOX = paths.BUILD / "debian" / "busybox"
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="becomes other users")
@@ -172,7 +173,7 @@ def test_tmux_runs_a_shell_and_shows_its_screen(kit):
             server = int(ask("display-message", "-p", "#{pid}"))
             return (ask("list-panes", "-t", "one", "-F", "#{pane_index} #{pane_width}x#{pane_height} #{pane_dead}"),
                     wait_for(lambda: "pasted" in screen() and screen(0) + screen(1), 20, "what was pasted"),
-                    side.census(server))
+                    unnumbered(side.census(server)))
         finally:
             side.run(*tmux, "kill-server")
     assert "42" in kit.same(job)[1]
