@@ -4,25 +4,22 @@ seen of it (statuses, outputs, files, descriptors, threads, children) must be th
 import concurrent.futures
 import contextlib
 import difflib
-import fcntl
 import hashlib
 import os
 import pathlib
 import pprint
-import pty
 import re
-import select
 import shutil
 import stat
 import subprocess
 import tempfile
-import termios
 import time
 
 from harness import paths
 from harness.ports import free_port
 from harness.process import Process
 from harness.run import clean_environment
+from harness.terminal import Terminal
 from harness.wait import wait_for
 from otlp_receiver import OtlpReceiver
 
@@ -108,7 +105,7 @@ class Side:
         return p
 
     def terminal(self, *words, env=None):
-        return Terminal(self, words, env)
+        return Terminal(self.command(words), self.environment(env), self.dir)
 
     def close(self):
         for p in reversed(self.processes):
@@ -136,6 +133,22 @@ class Side:
             data = path.read_bytes()
             return hashlib.sha1(self.scrub(data.decode("latin-1")).encode()).hexdigest() if data else ""
         return None
+
+    def program(self, p):
+        """The process id of a program that was started: `tagalong run` is its parent."""
+        def child():
+            p.check_alive()
+            with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
+                found = [c for c in f.read().split() if self.named(c) != "tagalong"]
+            return found[-1] if found else None
+        return int(wait_for(child, 20, f"the program of {p.name}")) if self.how == RUN else p.pid
+
+    @staticmethod
+    def named(pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:
+            return None
 
     def census(self, pid, until=lambda c: True, timeout=30):
         """What a process at rest holds: its name, threads, descriptors, and the same of its children. It is taken
@@ -167,56 +180,6 @@ class Side:
     def spans(self, n=1, **which):
         """At least n spans of this side with these attributes, once they have come."""
         return self.kit.spans(self.how, n, which)
-
-
-class Terminal:
-    """A program with a terminal of its own, as its session's leader."""
-
-    def __init__(self, side, words, env=None):
-        self.side, self.seen, self.at = side, "", 0
-        self.master, slave = pty.openpty()
-        self.p = subprocess.Popen(side.command(words), env=side.environment(env), cwd=side.dir, stdin=slave,
-                                  stdout=slave, stderr=slave, start_new_session=True,
-                                  preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-        os.close(slave)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.p.poll() is None:
-            self.p.kill()
-        self.p.wait()
-        os.close(self.master)
-
-    def read(self, seconds):
-        if not select.select([self.master], [], [], seconds)[0]:
-            return False
-        try:
-            data = os.read(self.master, 65536)
-        except OSError:         # nobody holds the other end
-            return False
-        self.seen += data.decode("utf-8", "replace")
-        return bool(data)
-
-    def expect(self, pattern, timeout=30):
-        """Reads until the pattern comes; what was read before it is not looked at again."""
-        end = time.monotonic() + timeout
-        while not (m := re.compile(pattern).search(self.seen, self.at)):
-            if not self.read(0.05) and time.monotonic() > end:
-                raise AssertionError(f"{self.side.how}: no {pattern!r} after {timeout} s in:\n{self.seen}")
-        self.at = m.end()
-        return m
-
-    def send(self, text):
-        os.write(self.master, text.encode())
-
-    def end(self, timeout=30):
-        """Its status, and all it said."""
-        while self.p.poll() is None or select.select([self.master], [], [], 0)[0]:
-            if not self.read(0.05) and self.p.poll() is not None:
-                break
-        return self.p.wait(timeout), self.side.scrub(self.seen)
 
 
 class Kit:

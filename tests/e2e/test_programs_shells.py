@@ -2,7 +2,6 @@
 """Shells, terminals, and what starts other programs in odd ways: bash, dash, busybox sh, tmux, sudo, su,
 start-stop-daemon. Each does the same job bare and traced; see programs.py."""
 import os
-import pathlib
 import re
 
 import pytest
@@ -74,7 +73,7 @@ def test_bash_finds_its_descriptors_threads_and_children_as_ever(kit):
     def job(side):
         side.write("job", "sleep 60 & coproc cat; exec 5<>/dev/null; echo ready; wait")
         p = side.start("bash", "job").wait_log("ready")
-        return side.census(p.pid, lambda c: "'name': 'sleep'" in repr(c) and "'name': 'cat'" in repr(c))
+        return side.census(side.program(p), lambda c: "'name': 'sleep'" in repr(c) and "'name': 'cat'" in repr(c))
     assert len(kit.same(job)["children"]) == 2
 
 
@@ -95,38 +94,35 @@ def test_bash_job_control_on_a_terminal(kit):
         with side.terminal("bash", "--norc", "--noediting", "-i", env={"PS1": "% ", "HISTFILE": "/dev/null"}) as t:
             def in_front(name):
                 """A key that comes between fork and exec would be ignored."""
-                t.read(0)
-                return pathlib.Path(f"/proc/{os.tcgetpgrp(t.master)}/comm").read_text() == name + "\n"
-
-            def runs(line):
-                t.expect("% ")
-                t.send(line + "\n")
-                wait_for(lambda: in_front(line.split()[0]), 20, f"{line} to have the terminal")
+                wait_for(lambda: side.named(os.tcgetpgrp(t.fd)) == name, 20, f"{name} to have the terminal")
 
             def says(line, answer):
-                t.expect("% ")
-                t.send(line + "\n")
-                t.expect(answer)
+                t.expect("% ", 30)
+                t.type(line + "\n")
+                t.expect(answer, 30)
             says("tty >/dev/null && echo on a $((40 + 2))", "on a 42")
-            runs("sleep 100")
-            t.send("\x1a")
-            t.expect("Stopped")
-            says("jobs", "Stopped +sleep 100")
+            says("sleep 100", "\n")
+            in_front("sleep")
+            t.type("\x1a")
+            t.expect("Stopped", 30)
+            says("jobs", "Stopped")
             says("bg %1", "sleep 100 &")
             says("jobs", "Running")
-            says("fg %1", r"sleep 100\r\n")
-            wait_for(lambda: in_front("sleep"), 20, "the job to be in front")
-            t.send("\x03")
+            says("fg %1", "\nsleep 100\n")
+            in_front("sleep")
+            t.type("\x03")
             says("echo st=$?", "st=130")
-            runs("cat")
-            t.send("hello\n")
-            t.expect("hello\r\nhello\r\n")
-            t.send("\x04")
-            says("(exit 9); stty size; echo $?", "0 0\r\n0")
-            says("trap 'echo winch' WINCH; kill -WINCH $$", "winch\r\n")
+            says("cat", "\n")
+            in_front("cat")
+            t.type("hello\n")
+            t.expect("hello\nhello\n", 30)
+            t.type("\x04")
+            t.resize(7, 70)
+            says("(exit 9); stty size; echo $?", "7 70\n0")
+            says("trap 'echo winch' WINCH; kill -WINCH $$", "\nwinch\n")
             says("exit 7", "exit")
-            status, text = t.end()
-            return status, re.sub(r"\[1\] \d+", "[1] PID", text)
+            status = t.wait(30)
+            return status, re.sub(r"\[1\] \d+", "[1] PID", t.text)
     assert kit.same(job)[0] == 7
 
 

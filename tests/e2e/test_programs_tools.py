@@ -88,7 +88,7 @@ def test_git_clones_from_its_daemon(kit):
                          env={"GIT_AUTHOR_DATE": "1700000000 +0000", "GIT_COMMITTER_DATE": "1700000000 +0000"}),
                 side.run("git", "-C", "e", "push", "-q"), side.run("git", "-C", "up", "log", "--oneline"),
                 side.run("git", "clone", "-q", url + "-not", "f")]
-        return done, side.census(daemon.pid, lambda c: not c["children"] or len(c["children"]) == 1)
+        return done, side.census(side.program(daemon), lambda c: not c["children"] or len(c["children"]) == 1)
     assert [d.status for d in kit.same(job)[0]] == [0, 0, 0, 0, 0, 128]
 
 
@@ -133,7 +133,7 @@ def test_ssh_agent_keeps_a_key_and_sshd_lets_it_in(kit):
                  side.run("bash", "-c", f"ssh {' '.join(at)} -f -N -M -S {side.dir}/m root@127.0.0.1; "
                           f"ssh -S {side.dir}/m x echo shared; ssh -S {side.dir}/m -O exit x", env=env)]
         assert (side.dir / "copied").read_bytes() == (side.dir / "sshd_config").read_bytes()
-        return said, side.census(keeper.pid), side.census(sshd.pid, lambda c: not c["children"])
+        return said, side.census(side.program(keeper)), side.census(side.program(sshd), lambda c: not c["children"])
     assert [d.status for d in kit.same(job)[0] if hasattr(d, "status")] == [0, 9, 0, 0, 255, 0, 0]
 
 
