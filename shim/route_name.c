@@ -28,28 +28,41 @@ _Static_assert(sizeof(struct position) == 64, "one cache line a position");
 
 static _Alignas(64) struct position positions[ROUTE_POSITIONS];
 
-/* Eight bytes at a time: one multiplication takes as long as four others' instructions. */
-static uint64_t hash(uint64_t h, struct bytes b)
+static inline uint64_t mix(uint64_t h, uint64_t word)
 {
-	uint64_t word;
-
-	for (; b.n > sizeof(word); b.p += sizeof(word), b.n -= sizeof(word)) {
-		memcpy(&word, b.p, sizeof(word));
-		h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-		h ^= h >> 32;
-	}
-	word = b.n;
-	for (size_t i = 0; i < b.n; i++)
-		word = word << 8 | (unsigned char)b.p[i];
 	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
 	return h ^ h >> 32;
+}
+
+/* Eight bytes at a time: one multiplication takes as long as four others' instructions. The last
+ * ones may have been among those before. */
+static uint64_t hash(struct bytes b)
+{
+	uint64_t h = b.n, word = 0;
+	uint32_t half[2];
+
+	for (size_t i = 0; i + sizeof(word) < b.n; i += sizeof(word)) {
+		memcpy(&word, b.p + i, sizeof(word));
+		h = mix(h, word);
+	}
+	if (b.n >= sizeof(word)) {
+		memcpy(&word, b.p + b.n - sizeof(word), sizeof(word));
+	} else if (b.n >= sizeof(*half)) {
+		memcpy(&half[0], b.p, sizeof(*half));
+		memcpy(&half[1], b.p + b.n - sizeof(*half), sizeof(*half));
+		word = (uint64_t)half[1] << 32 | half[0];
+	} else {
+		for (size_t i = 0; i < b.n; i++)
+			word = word << 8 | (unsigned char)b.p[i];
+	}
+	return mix(h, word);
 }
 
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 
 static struct position *position_find(uint64_t prefix)
 {
-	uint64_t at = prefix ^ prefix >> 32;
+	uint64_t at = prefix >> 32;
 
 	prefix |= 1; /* never 0 */
 	for (unsigned i = 0; i < ROUTE_PROBES; i++, at++) {
@@ -79,11 +92,10 @@ static bool word_shown(struct position *p, unsigned i)
 	return true;
 }
 
-static bool position_shows(uint64_t prefix, struct bytes segment)
+static bool position_shows(uint64_t prefix, uint64_t h)
 {
 	struct position *p = position_find(prefix);
-	uint64_t h = hash(HASH_START, segment);
-	uint32_t word = (uint32_t)(h ^ h >> 32) | 1;
+	uint32_t word = (uint32_t)h | 1;
 
 	if (!p)
 		return false;
@@ -99,36 +111,41 @@ static bool position_shows(uint64_t prefix, struct bytes segment)
 	return false;
 }
 
-static struct bytes segment_name(uint64_t prefix, struct bytes segment)
+/* What shows of a segment, and its hash. */
+static struct bytes segment_name(uint64_t prefix, const struct route_segment *segment, uint64_t *h)
 {
-	segment = route_without_parameters(segment);
-	if (!segment.n)
-		return segment;
-	if (route_segment_is_id(segment))
-		return BYTES("{id}");
-	return position_shows(prefix, segment) ? segment : BYTES("*");
+	struct bytes shown = segment->text;
+
+	if (route_segment_is_id(*segment))
+		shown = BYTES("{id}");
+	*h = hash(shown);
+	if (!shown.n || shown.p != segment->text.p || position_shows(prefix, *h))
+		return shown;
+	shown = BYTES("*");
+	*h = hash(shown);
+	return shown;
 }
 
 #define REST BYTES("/*") /* of a path too deep or too long for a name */
 
 static void put_path(struct text *name, struct bytes path)
 {
-	uint64_t prefix = HASH_START;
-	struct bytes segment;
+	uint64_t prefix = HASH_START, h;
+	struct route_segment segment;
 	size_t pos = 0;
 
 	for (unsigned depth = 0; route_next_segment(path, &pos, &segment); depth++) {
 		struct bytes shown = BYTES("");
 
 		if (depth < ROUTE_DEPTH_MAX)
-			shown = segment_name(prefix, segment);
+			shown = segment_name(prefix, &segment, &h);
 		if (depth == ROUTE_DEPTH_MAX || name->n + 1 + shown.n + REST.n > name->size) {
 			text_put(name, REST);
 			return;
 		}
 		text_put_char(name, '/');
 		text_put(name, shown);
-		prefix = hash(hash(prefix, BYTES("/")), shown);
+		prefix = mix(prefix, h);
 	}
 }
 

@@ -60,6 +60,7 @@ enum {
 	CLASS_DASH = 1 << 3,
 	CLASS_DOT = 1 << 4, /* and the other marks of RFC 3986's unreserved characters */
 	CLASS_OTHER = 1 << 5,
+	CLASS_END = 1 << 6, /* of a segment, or of what is named of it */
 };
 
 /* 0 stands for CLASS_OTHER. */
@@ -73,6 +74,8 @@ static const uint8_t classes[256] = {
 	['.'] = CLASS_DOT,
 	['_'] = CLASS_DOT,
 	['~'] = CLASS_DOT,
+	['/'] = CLASS_END,
+	[';'] = CLASS_END,
 };
 
 static unsigned class_of(char c)
@@ -80,17 +83,21 @@ static unsigned class_of(char c)
 	return classes[(unsigned char)c];
 }
 
-/* Which classes occur at all: enough to tell most words and most identifiers. */
-static unsigned classes_in(struct bytes s)
+/* The bytes before the segment's end or its parameters, and which classes occur among them at all:
+ * enough to tell most words and most identifiers. */
+static struct route_segment segment_at(const char *p, const char *end)
 {
-	unsigned all = 0;
+	struct route_segment s = { { p, 0 }, 0 };
 
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned class = class_of(s.p[i]);
+	for (; p < end; p++) {
+		unsigned class = class_of(*p);
 
-		all |= class ? class : CLASS_OTHER;
+		if (class == CLASS_END)
+			break;
+		s.classes |= class ? class : CLASS_OTHER;
 	}
-	return all;
+	s.text.n = (size_t)(p - s.text.p);
+	return s;
 }
 
 static bool uuid_shaped(struct bytes s)
@@ -127,13 +134,15 @@ static bool token_shaped(struct bytes s)
 	return switches >= 4 || run_max >= 32 || (run_max >= 20 && switches >= 3);
 }
 
-bool route_segment_is_id(struct bytes s)
+bool route_segment_is_id(struct route_segment segment)
 {
-	unsigned in;
+	struct bytes s = segment.text;
+	unsigned in = segment.classes;
 
-	if (s.n > 2 && s.p[0] == '0' && ascii_lower(s.p[1]) == 'x')
+	if (s.n > 2 && s.p[0] == '0' && ascii_lower(s.p[1]) == 'x') {
 		s = skip(s, 2);
-	in = classes_in(s);
+		in = segment_at(s.p, s.p + s.n).classes;
+	}
 	if (!(in & CLASS_DIGIT))
 		return in == CLASS_HEX && s.n >= ROUTE_HEX_MIN;
 	if (!(in & ~(unsigned)(CLASS_DIGIT | CLASS_DASH))) /* "42", "-7", "2024-01-31" */
@@ -145,31 +154,23 @@ bool route_segment_is_id(struct bytes s)
 	return s.n >= ROUTE_TOKEN_MIN && (uuid_shaped(s) || token_shaped(s));
 }
 
-bool route_next_segment(struct bytes path, size_t *pos, struct bytes *segment)
+bool route_next_segment(struct bytes path, size_t *pos, struct route_segment *segment)
 {
-	size_t slash;
+	const char *p, *end;
 
 	if (*pos >= path.n)
 		return false;
-	slash = path.p[*pos] == '/';
-	*segment = skip(path, *pos + slash);
-	segment->n = segment_length(*segment);
-	*pos += slash + segment->n;
+	p = path.p + *pos;
+	end = path.p + path.n;
+	*segment = segment_at(*p == '/' ? p + 1 : p, end);
+	p = segment->text.p + segment->text.n;
+	*pos = (size_t)(p - path.p) + segment_length((struct bytes){ p, (size_t)(end - p) });
 	return true;
-}
-
-struct bytes route_without_parameters(struct bytes segment)
-{
-	const char *semicolon = segment.n ? memchr(segment.p, ';', segment.n) : NULL;
-
-	if (semicolon)
-		segment.n = (size_t)(semicolon - segment.p);
-	return segment;
 }
 
 void route_put_template(struct text *out, struct bytes path)
 {
-	struct bytes segment;
+	struct route_segment segment;
 	size_t pos = 0;
 
 	if (path.n && path.p[0] != '/') {
@@ -177,9 +178,8 @@ void route_put_template(struct text *out, struct bytes path)
 		return;
 	}
 	while (route_next_segment(path, &pos, &segment)) {
-		segment = route_without_parameters(segment);
 		text_put_char(out, '/');
-		text_put(out, route_segment_is_id(segment) ? BYTES("{id}") : segment);
+		text_put(out, route_segment_is_id(segment) ? BYTES("{id}") : segment.text);
 		if (out->cut)
 			return;
 	}

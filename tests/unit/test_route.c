@@ -99,6 +99,26 @@ Test(route, the_eleventh_word_of_a_position_makes_it_a_star)
 	cr_assert_str_eq(name_of("GET", "/shop"), "GET /shop");
 }
 
+/* Whatever the hash makes of words that begin or end alike, or are alike but for one place. */
+Test(route, words_are_told_apart_wherever_they_differ)
+{
+	static const char *const shapes[] = { "%c-home",    "home-%c",    "alpha%comega",
+					      "%c",         "x%c",        "x%cy",
+					      "abcdefgh%c", "%cbcdefghi", "abc%c",
+					      "%cbcd",      "abcdefg%c",  "abcd%cfghijklmnop" };
+	char path[80], prefix[16], segment[40];
+
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
+		snprintf(prefix, sizeof(prefix), "/p%c/", (char)('a' + i));
+		for (char c = 'g'; c < 'g' + 11; c++) {
+			snprintf(segment, sizeof(segment), shapes[i], c);
+			snprintf(path, sizeof(path), "%s%s", prefix, segment);
+			name_of("GET", path);
+		}
+		cr_assert_str_eq(strrchr(name_of("GET", path), '/'), "/*", "%s", path);
+	}
+}
+
 Test(route, identifiers_do_not_count_as_words)
 {
 	char path[64];

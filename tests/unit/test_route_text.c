@@ -51,7 +51,11 @@ Test(route_text, other_patterns_are_literal)
 
 static bool is_id(const char *segment)
 {
-	return route_segment_is_id(guard_string(segment));
+	struct route_segment s = { { NULL, 0 }, 0 };
+	size_t pos = 0;
+
+	route_next_segment(guard_string(segment), &pos, &s);
+	return route_segment_is_id(s);
 }
 
 Test(route_text, knows_identifiers)
