@@ -36,7 +36,7 @@ static inline bool bytes_equal_nocase(struct bytes a, struct bytes b)
 	if (a.n != b.n)
 		return false;
 	for (size_t i = 0; i < a.n; i++)
-		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
+		if (a.p[i] != b.p[i] && ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
 			return false;
 	return true;
 }
@@ -80,9 +80,9 @@ static inline int bytes_to_u64(struct bytes b, uint64_t *out)
 	for (size_t i = 0; i < b.n; i++) {
 		unsigned digit = (unsigned char)b.p[i] - '0';
 
-		if (digit > 9 || v > (UINT64_MAX - digit) / 10)
+		if (digit > 9 || __builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, digit, &v))
 			return -22;
-		v = v * 10 + digit;
 	}
 	*out = v;
 	return 0;

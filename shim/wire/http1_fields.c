@@ -60,8 +60,9 @@ static ssize_t find_colon(struct line *line, const char *start, const char *end)
 	return p == end ? HTTP1_MORE : p - start;
 }
 
-/* One header line that starts at p, not the blank one. 1, HTTP1_MORE or HTTP1_BAD. */
-static inline ssize_t read_line(struct line *line, const char *p, const char *end)
+/* One header line of whatever shape. 1, HTTP1_MORE or HTTP1_BAD. */
+static __attribute__((noinline)) ssize_t read_any_line(struct line *line, const char *p,
+						       const char *end)
 {
 	const char *value, *lf;
 	ssize_t n;
@@ -83,6 +84,38 @@ static inline ssize_t read_line(struct line *line, const char *p, const char *en
 	line->value = trim_lines((struct bytes){ value, (size_t)(lf - value) });
 	line->next = lf + 1;
 	return 1;
+}
+
+/* One header line that starts at p, not the blank one. 1, HTTP1_MORE or HTTP1_BAD. Nearly all are a
+ * token, a colon, and text up to a CRLF with another line behind it. */
+static inline __attribute__((always_inline)) ssize_t read_line(struct line *line, const char *p,
+							       const char *end)
+{
+	const char *colon = scan_name(p, end), *value, *cr, *last;
+	struct line any;
+	ssize_t n;
+
+	if (colon == p || colon == end || *colon != ':')
+		goto any;
+	value = colon + 1;
+	cr = last = scan_value(value, end);
+	if (end - cr < 3 || cr[0] != '\r' || cr[1] != '\n' || is_blank(cr[2]))
+		goto any;
+	while (is_blank(*value)) /* the CR is not */
+		value++;
+	while (last > value && is_blank(last[-1]))
+		last--;
+	*line = (struct line){
+		.name = { p, (size_t)(colon - p) },
+		.value = { value, (size_t)(last - value) },
+		.next = cr + 2,
+		.crlf = true,
+	};
+	return 1;
+any: /* into a struct of its own: *line stays in registers */
+	n = read_any_line(&any, p, end);
+	*line = any;
+	return n;
 }
 
 /* 1 when the blank line stands at p, 0 when a header line does; HTTP1_BAD is -1, 2: not told yet.
@@ -125,72 +158,58 @@ static inline __attribute__((always_inline)) bool same_name(const char *p, const
 	return load64(p) == load64(lower) && load64(p + n - 8) == load64(lower + n - 8);
 }
 
-/* By length and first letter; two of one kind differ in the sixth letter, after "x-b3-".
- * HTTP1_FIELD_COUNT: none. */
-static inline enum http1_field candidate(struct bytes name)
+/* Where a field stands in the table below: by its length, its first letter and one in the middle,
+ * | 0x20. Two in one place would be an error of the compiler's. */
+#define KEY(n, first, middle) (((n) + 4 * (first) + 5 * (middle)) % 64)
+
+static inline unsigned key_of(struct bytes name)
 {
-#define KEY(n, first) ((unsigned)(n) << 8 | (unsigned)(first))
-	switch (KEY(name.n, name.p[0] | 0x20)) {
-	case KEY(2, 'b'):
-		return HTTP1_B3;
-	case KEY(4, 'h'):
-		return HTTP1_HOST;
-	case KEY(6, 'e'):
-		return HTTP1_EXPECT;
-	case KEY(7, 'u'):
-		return HTTP1_UPGRADE;
-	case KEY(7, 'b'):
-		return HTTP1_BAGGAGE;
-	case KEY(9, 'f'):
-		return HTTP1_FORWARDED;
-	case KEY(10, 'u'):
-		return HTTP1_USER_AGENT;
-	case KEY(10, 'c'):
-		return HTTP1_CONNECTION;
-	case KEY(10, 't'):
-		return HTTP1_TRACESTATE;
-	case KEY(10, 'x'):
-		return HTTP1_B3_FLAGS;
-	case KEY(11, 't'):
-		return HTTP1_TRACEPARENT;
-	case KEY(11, 'x'):
-		return HTTP1_B3_SPAN_ID;
-	case KEY(12, 'c'):
-		return HTTP1_CONTENT_TYPE;
-	case KEY(12, 'x'):
-		return (name.p[5] | 0x20) == 't' ? HTTP1_B3_TRACE_ID : HTTP1_B3_SAMPLED;
-	case KEY(13, 'u'):
-		return HTTP1_UBER_TRACE_ID;
-	case KEY(14, 'c'):
-		return HTTP1_CONTENT_LENGTH;
-	case KEY(15, 'x'):
-		return HTTP1_X_FORWARDED_FOR;
-	case KEY(16, 'x'):
-		return HTTP1_X_FORWARDED_HOST;
-	case KEY(17, 't'):
-		return HTTP1_TRANSFER_ENCODING;
-	case KEY(17, 'x'):
-		return HTTP1_X_FORWARDED_PROTO;
-	default:
-		return HTTP1_FIELD_COUNT;
-	}
-#undef KEY
+	return KEY((unsigned)name.n, (uint8_t)name.p[0] | 0x20u,
+		   (uint8_t)name.p[name.n / 2] | 0x20u);
 }
 
 /* HTTP1_FIELD_COUNT when nobody looks at it. */
 static inline enum http1_field look_up(struct bytes name)
 {
-	static const char names[HTTP1_FIELD_COUNT][20] = {
-#define FIELD(id, name) name,
+	static const struct {
+		char name[19];
+		uint8_t n;
+	} fields[HTTP1_FIELD_COUNT] = {
+#define FIELD(id, name) { name, sizeof(name) - 1 },
 		HTTP1_FIELDS(FIELD)
 #undef FIELD
 	};
-	enum http1_field id = candidate(name);
+	/* Where none belongs stands the first of all, which no such name is equal to. */
+	static const uint8_t by_key[64] = {
+		[KEY(2, 'b', '3')] = HTTP1_B3,
+		[KEY(4, 'h', 's')] = HTTP1_HOST,
+		[KEY(6, 'e', 'e')] = HTTP1_EXPECT,
+		[KEY(7, 'u', 'r')] = HTTP1_UPGRADE,
+		[KEY(7, 'b', 'g')] = HTTP1_BAGGAGE,
+		[KEY(9, 'f', 'a')] = HTTP1_FORWARDED,
+		[KEY(10, 'u', 'a')] = HTTP1_USER_AGENT,
+		[KEY(10, 'c', 'c')] = HTTP1_CONNECTION,
+		[KEY(10, 't', 's')] = HTTP1_TRACESTATE,
+		[KEY(10, 'x', 'f')] = HTTP1_B3_FLAGS,
+		[KEY(11, 't', 'p')] = HTTP1_TRACEPARENT,
+		[KEY(11, 'x', 's')] = HTTP1_B3_SPAN_ID,
+		[KEY(12, 'c', 't')] = HTTP1_CONTENT_TYPE,
+		[KEY(12, 'x', 'r')] = HTTP1_B3_TRACE_ID,
+		[KEY(12, 'x', 'a')] = HTTP1_B3_SAMPLED,
+		[KEY(13, 'u', 'r')] = HTTP1_UBER_TRACE_ID,
+		[KEY(14, 'c', '-')] = HTTP1_CONTENT_LENGTH,
+		[KEY(15, 'x', 'r')] = HTTP1_X_FORWARDED_FOR,
+		[KEY(16, 'x', 'd')] = HTTP1_X_FORWARDED_HOST,
+		[KEY(17, 't', '-')] = HTTP1_TRANSFER_ENCODING,
+		[KEY(17, 'x', 'd')] = HTTP1_X_FORWARDED_PROTO,
+	};
+	enum http1_field id = by_key[key_of(name)];
 
-	if (id == HTTP1_FIELD_COUNT || !same_name(name.p, names[id], name.n))
+	if (name.n != fields[id].n || !same_name(name.p, fields[id].name, name.n))
 		return HTTP1_FIELD_COUNT;
 	return id;
 }
+#undef KEY
 
 static inline void keep_field(struct http1_head *head, const struct line *line)
 {
@@ -206,34 +225,36 @@ static inline void keep_field(struct http1_head *head, const struct line *line)
 	/* A length or coding on a continuation line is read by some and lost by others. */
 	if (line->folded && (id == HTTP1_CONTENT_LENGTH || id == HTTP1_TRANSFER_ENCODING))
 		head->framing_bad = true;
-	http1_note_field(head, id, line->value);
+	if (http1_field_frames(id))
+		http1_note_field(head, id, line->value);
 }
 
 ssize_t http1_read_fields(struct http1_head *head, struct bytes in, size_t at)
 {
 	const char *p = in.p + at, *end = in.p + in.n;
 	bool bare = at >= 2 && p[-2] != '\r', crlf = !bare;
+	unsigned lines = 0;
 	enum at_blank blank;
 	struct line line;
 	ssize_t n;
 
 	head->headers = at;
-	for (;; p = line.next) {
+	for (;; p = line.next, lines++) {
 		blank = look_for_blank(p, end);
 		if (blank != IS_HEADER)
 			break;
-		if (head->header_count == HTTP1_HEADERS_MAX)
+		if (lines == HTTP1_HEADERS_MAX)
 			return HTTP1_BAD;
 		n = read_line(&line, p, end);
 		if (n <= 0)
 			return n;
-		head->header_count++;
 		bare |= line.bare;
 		crlf |= line.crlf;
 		keep_field(head, &line);
 	}
 	if (blank == NOT_TOLD)
 		return HTTP1_MORE;
+	head->header_count = lines;
 	head->blank = (size_t)(p - in.p);
 	head->length = head->blank + (*p == '\r' ? 2 : 1);
 	head->bare_lf = p[-2] != '\r';

@@ -112,7 +112,13 @@ ssize_t http1_skip_empty_lines(struct bytes in);
 /* ---- http1_fields.c: the header lines from offset `at` on and the blank line. */
 ssize_t http1_read_fields(struct http1_head *head, struct bytes in, size_t at);
 
-/* ---- http1_framing.c: what a field says about the body; head->count[id] counts it already. */
+/* ---- http1_framing.c: what a field says about the body; head->count[id] counts it already. Only
+ * these fields say something. */
+static inline bool http1_field_frames(enum http1_field id)
+{
+	return id >= HTTP1_CONTENT_LENGTH && id <= HTTP1_EXPECT;
+}
+
 void http1_note_field(struct http1_head *head, enum http1_field id, struct bytes value);
 /* After the last field. */
 void http1_judge_framing(struct http1_head *head);

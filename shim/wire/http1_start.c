@@ -9,13 +9,11 @@
 
 /* Like the parsers: the length of `literal` when `in` starts with it, HTTP1_MORE when it still may.
  */
-static ssize_t match(struct bytes in, struct bytes literal)
+static inline ssize_t match(struct bytes in, struct bytes literal)
 {
-	size_t n = in.n < literal.n ? in.n : literal.n;
-
-	if (memcmp(in.p, literal.p, n) != 0)
-		return HTTP1_BAD;
-	return n == literal.n ? (ssize_t)n : HTTP1_MORE;
+	if (in.n >= literal.n) /* of a length that the compiler knows */
+		return memcmp(in.p, literal.p, literal.n) == 0 ? (ssize_t)literal.n : HTTP1_BAD;
+	return memcmp(in.p, literal.p, in.n) == 0 ? HTTP1_MORE : HTTP1_BAD;
 }
 
 /* "HTTP/1." and a digit. */
