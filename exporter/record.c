@@ -116,21 +116,29 @@ static inline void count_up(uint16_t *counter)
 		(*counter)++;
 }
 
-void record_put(struct record *r, unsigned key, struct bytes value)
+/* A value that does not fit as it is. */
+static __attribute__((noinline)) void put_cut(struct record *r, unsigned key, struct bytes value)
 {
-	size_t room = field_room(r);
 	ssize_t n = -1;
 
 	if (r->room - r->n >= FIELD_HEAD)
-		n = fit_value(value, room, key == RECORD_TRACE_STATE ? cut_trace_state : cut_text);
+		n = fit_value(value, field_room(r),
+			      key == RECORD_TRACE_STATE ? cut_trace_state : cut_text);
 	if (n < 0) {
 		if (key < ATTRIBUTE_COUNT)
 			count_up(&r->head->dropped);
 		return;
 	}
-	if ((size_t)n < value.n)
-		count_up(&r->head->cut_values);
+	count_up(&r->head->cut_values);
 	copy_value(field_open(r, key, (size_t)n), value.p, (size_t)n);
+}
+
+void record_put(struct record *r, unsigned key, struct bytes value)
+{
+	if (value.n > RECORD_VALUE_MAX || FIELD_HEAD + value.n > r->room - r->n)
+		put_cut(r, key, value);
+	else
+		copy_value(field_open(r, key, value.n), value.p, value.n);
 }
 
 void record_put_int(struct record *r, unsigned key, int64_t value)

@@ -119,7 +119,8 @@ struct bytes exchange_keep(struct exchange *e, struct bytes b)
 		return (struct bytes){ b.p ? "" : NULL, 0 };
 	if (b.n > e->text.size - e->text.n)
 		return (struct bytes){ NULL, 0 };
-	text_put(&e->text, b);
+	memcpy(e->text.p + at, b.p, b.n);
+	e->text.n += b.n;
 	return (struct bytes){ e->text.p + at, b.n };
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/limits.h"
 
+/* Of limits that rise, the first that is not passed yet is the one that counts. */
 static bool crosses(size_t before, size_t after, const unsigned *limits, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (before <= limits[i] && after > limits[i])
-			return true;
+		if (before <= limits[i])
+			return after > limits[i];
 	return false;
 }
 

@@ -156,8 +156,8 @@ bool route_propagates_to(struct bytes host)
 struct bytes route_known_method(struct bytes method)
 {
 	for (unsigned i = 0; i < methods.n; i++)
-		if (bytes_equal(methods.item[i], method))
-			return methods.item[i];
+		if (method.p == methods.item[i].p || bytes_equal(methods.item[i], method))
+			return methods.item[i]; /* or that is what it is already */
 	return (struct bytes){ NULL, 0 };
 }
 

@@ -170,11 +170,18 @@ void *memchr(const void *p, int c, size_t n)
 		if (hit < BLOCK)
 			return (void *)(at + hit);
 	}
-	if (end - at >= 8) {
+	if (at == end)
+		return NULL;
+	if (n >= BLOCK) { /* the rest, together with bytes that are known to be others */
+		hit = vec16_first((vec16)(*(const block *)(end - BLOCK) == (uint8_t)c));
+		return hit < BLOCK ? (void *)(end - BLOCK + hit) : NULL;
+	}
+	if (n >= 8) {
 		hit = first_of_word(at, pattern);
 		if (hit < 8)
 			return (void *)(at + hit);
-		at += 8;
+		hit = first_of_word(end - 8, pattern);
+		return hit < 8 ? (void *)(end - 8 + hit) : NULL;
 	}
 	for (; at < end; at++)
 		if (*at == (uint8_t)c)

@@ -145,7 +145,8 @@ int address_parse(uint8_t out[static ADDRESS_LEN], struct bytes host)
 	if (!host.n)
 		return -EINVAL;
 	if (!memchr(host.p, ':', host.n)) {
-		if (ipv4_parse(&v4, host))
+		/* Most hosts have a name, and no number begins with a letter. */
+		if (host.p[0] > '9' || ipv4_parse(&v4, host))
 			return -EINVAL;
 		memset(v6 + 10, 0xff, 2);
 		put_u16(v6 + 12, v4 >> 16);

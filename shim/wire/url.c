@@ -20,17 +20,10 @@ static bool is_alnum(char c)
  * whoever sends one means it for himself. */
 static void split_path(struct url_target *t, struct bytes rest)
 {
-	const char *end = rest.p + rest.n;
-	const char *p = rest.p, *hash;
+	struct bytes before = bytes_split(&rest, '#');
 
-	while (p < end && *p != '?' && *p != '#')
-		p++;
-	t->path = (struct bytes){ rest.p, (size_t)(p - rest.p) };
-	if (p == end || *p == '#')
-		return;
-	p++;
-	hash = memchr(p, '#', (size_t)(end - p));
-	t->query = (struct bytes){ p, (size_t)((hash ? hash : end) - p) };
+	t->path = bytes_split(&before, '?');
+	t->query = before;
 }
 
 /* Length of the scheme before "://", or 0. */
@@ -98,14 +91,20 @@ int url_parse_target(struct url_target *out, struct bytes target, bool connect)
 	return 0;
 }
 
-/* RFC 3986 reg-name, which also covers IPv4: letters, digits and -._~%!$&'()*+,;= (a set of
- * bits); international names may come as raw UTF-8. */
+/* RFC 3986 reg-name, which also covers IPv4; international names may come as raw UTF-8. */
 static bool host_char(char c)
 {
-	static const uint64_t set[2] = { 0x2bff7ff200000000, 0x47fffffe87fffffe };
-	uint8_t u = (uint8_t)c;
+	static const bool set[256] = {
+		['a' ... 'z'] = true, ['A' ... 'Z'] = true,   ['0' ... '9'] = true,
+		['-'] = true,         ['.'] = true,           ['_'] = true,
+		['~'] = true,         ['%'] = true,           ['!'] = true,
+		['$'] = true,         ['&'] = true,           ['\''] = true,
+		['('] = true,         [')'] = true,           ['*'] = true,
+		['+'] = true,         [','] = true,           [';'] = true,
+		['='] = true,         [0x80 ... 0xff] = true,
+	};
 
-	return u >= 0x80 || set[u >> 6] >> (u & 63) & 1;
+	return set[(uint8_t)c];
 }
 
 /* Inside the brackets: hex, colons, an IPv4 tail, a zone. */
@@ -161,18 +160,17 @@ int url_split_host(struct bytes *host, uint16_t *port, struct bytes authority)
 }
 
 /* As much of b as there is room for: half a path says more than none. */
-static void put_part(struct text *out, struct bytes b)
+static inline void put_part(struct text *out, struct bytes b)
 {
-	size_t room = out->size - out->n;
+	size_t room = out->cut ? 0 : out->size - out->n;
 
-	if (out->cut)
-		return;
-	if (b.n <= room) {
-		text_put(out, b);
-		return;
+	if (b.n > room) {
+		out->cut = true;
+		b.n = room;
 	}
-	text_put(out, (struct bytes){ b.p, room });
-	out->cut = true;
+	if (b.n)
+		memcpy(out->p + out->n, b.p, b.n);
+	out->n += b.n;
 }
 
 /* Secrets that cloud storage puts into query strings: semantic conventions, url.query. */
