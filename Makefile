@@ -44,6 +44,11 @@ BLOCKS   := vector_loop:1024:noalign,libcall:-1:noalign
 BLOCKS   := -mmemset-strategy=$(BLOCKS) -mmemcpy-strategy=$(BLOCKS)
 LIBFLAGS += $(shell $(CC) -Werror $(BLOCKS) -E -x c /dev/null >/dev/null 2>&1 && echo $(BLOCKS))
 
+# A request passes through many small functions of many files: the library is optimised as a whole,
+# where compiler and linker can. What compilers call on their own account stays outside.
+LTO      := $(shell echo 'int lto;' | $(CC) -Werror -flto=auto -shared -nostdlib -fPIC -o /dev/null -x c - >/dev/null 2>&1 && echo -flto=auto)
+LIBFLAGS += $(LTO)
+
 BASE     := $(sort $(wildcard base/*.c))
 FREE     := $(sort $(wildcard base/freestanding/*.c))
 EXPORTER := $(sort $(wildcard exporter/*.c))
@@ -101,6 +106,7 @@ $(B)/exporter/otlp.pb-c.c: exporter/otlp.proto
 # Whatever includes the generated header waits for it.
 $(LIB_OBJS) $(CMD_OBJS) $(CMD_LIBS) $(UNIT_LIBS): | $(PROTO)
 
+$(B)/so/base/freestanding/%.o: LIBFLAGS += -fno-lto
 $(B)/so/base/freestanding/mem.o: LIBFLAGS += -fno-builtin
 $(B)/so/%.o: %.c
 	@mkdir -p $(@D)
