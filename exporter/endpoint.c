@@ -119,7 +119,7 @@ static int read_url(struct endpoint *e, const char *name, const char *value, boo
 	int err = endpoint_url_parse(&u, bytes_of(value));
 
 	if (!err) {
-		memset(e, 0, sizeof(*e));
+		memset(e, 0, offsetof(struct endpoint, head));
 		e->is_ipv6 = u.ipv6;
 		e->is_https = u.https;
 		memcpy(e->host, u.host.p, u.host.n);

@@ -17,10 +17,11 @@ struct endpoint {
 	bool is_ipv6;
 	bool is_https;
 	const char *trouble; /* why this process cannot send there itself, or NULL */
-	/* The request up to and with "Content-Length: "; number, blank line and body follow. */
-	char head[ENDPOINT_HEAD_MAX];
-	size_t head_n;
 	struct bytes target; /* the path in `head` */
+	size_t head_n;
+	/* The request up to and with "Content-Length: "; number, blank line and body follow. Last,
+	 * as nobody clears it. */
+	char head[ENDPOINT_HEAD_MAX];
 };
 
 typedef void (*endpoint_warn_fn)(void *arg, const char *message);

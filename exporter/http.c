@@ -22,7 +22,7 @@ struct request {
 void http_init(struct http_client *c, const struct endpoint *e, struct resolver *r,
 	       enum own_fd_slot slot, const _Atomic uint32_t *stop)
 {
-	memset(c, 0, sizeof(*c));
+	memset(c, 0, offsetof(struct http_client, received));
 	c->endpoint = e;
 	c->resolver = r;
 	c->socket = (struct net_socket){ .slot = slot, .stop = stop };

@@ -15,8 +15,10 @@ struct http_client {
 	struct resolver *resolver;
 	struct net_socket socket;
 	bool connected;
-	char received[4096]; /* here, since the calling thread's stack may be small */
 	char *body_room; /* of the reply, HTTP_REPLY_BODY_MAX bytes, mapped while it is needed */
+	/* Here, since the calling thread's stack may be small; last, as nobody clears it: most
+	 * processes never send, and need not touch its pages. */
+	char received[4096];
 };
 
 /* slot: of the connection. stop: see struct net_socket. */

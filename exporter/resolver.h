@@ -28,7 +28,8 @@ struct resolver {
 	bool fixed;           /* by literal, hosts file or localhost: never asked for */
 	uint64_t resolved_ns; /* monotonic; 0: not yet, or found wrong */
 	struct net_socket socket;
-	char packet[RESOLVER_UDP_SIZE]; /* here, since the calling thread's stack may be small */
+	/* Here, since the calling thread's stack may be small; last, as nobody clears it. */
+	char packet[RESOLVER_UDP_SIZE];
 };
 
 /* Reads the files; the paths are arguments for tests. stop: see struct net_socket. */

@@ -162,7 +162,7 @@ void resolver_init(struct resolver *r, const char *host, const char *hosts_file,
 {
 	struct bytes name = bytes_of(host);
 
-	memset(r, 0, sizeof(*r));
+	memset(r, 0, offsetof(struct resolver, packet));
 	r->socket = (struct net_socket){ .slot = OWN_FD_RESOLVE, .stop = stop };
 	r->port = 53;
 	if (name.n > RESOLVER_NAME_MAX)

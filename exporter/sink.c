@@ -47,7 +47,6 @@ static int choose(struct sink *s, const struct config *c)
 {
 	bool has_file = *c->traces_file != '\0';
 
-	memset(s, 0, sizeof(*s));
 	s->to_console = c->traces_exporter & EXPORTER_CONSOLE;
 	/* The file takes the place of OTLP, unless OTLP was asked for by name. */
 	s->to_otlp = c->traces_exporter & EXPORTER_OTLP && (!has_file || c->traces_exporter_set);

@@ -21,7 +21,8 @@ struct sink {
 	struct complaints complaints;
 };
 
-/* Reads where spans go and who we are, and opens the trace file. 0, or -ENOENT: spans have nowhere
+/* Reads where spans go and who we are, and opens the trace file. *s is all zero (and large: its
+ * pages are not touched for nothing). 0, or -ENOENT: spans have nowhere
  * to go (OTEL_TRACES_EXPORTER=none), which is as the user wants it. supervised: somebody else
  * exports, most likely: nothing is opened and nothing complained of. */
 int sink_init(struct sink *s, const struct config *c, char **envp, _Atomic uint32_t *stop,
