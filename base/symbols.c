@@ -169,11 +169,11 @@ static uintptr_t vdso_address(void)
 }
 
 struct search {
-	const char *name;
+	struct symbol *symbols;
+	size_t count, left; /* of them, not found yet */
 	uintptr_t ours;
 	bool ours_passed;
 	uintptr_t vdso;
-	void *found;
 };
 
 static int look_into(struct dl_phdr_info *info, size_t size, void *arg)
@@ -191,26 +191,40 @@ static int look_into(struct dl_phdr_info *info, size_t size, void *arg)
 		return 0;
 	}
 	/* The kernel's own library has clock_gettime and more, but they do not set errno. */
-	if (s->vdso && image_contains(&m, s->vdso))
+	if ((s->vdso && image_contains(&m, s->vdso)) || !image_read(&m))
 		return 0;
-	if (image_read(&m))
-		s->found = image_find(&m, s->name);
-	return s->found != NULL;
+	for (size_t i = 0; i < s->count; i++) {
+		struct symbol *symbol = &s->symbols[i];
+
+		if (symbol->found)
+			continue;
+		symbol->found = image_find(&m, symbol->name);
+		s->left -= symbol->found != NULL;
+	}
+	return s->left == 0;
 }
 
-void *symbols_find(const char *name, const void *ours)
+void symbols_find_all(struct symbol *symbols, size_t count, const void *ours)
 {
 	struct search s = {
-		.name = name,
+		.symbols = symbols,
+		.count = count,
+		.left = count,
 		.ours = (uintptr_t)ours,
 		.ours_passed = ours == NULL,
 		.vdso = vdso_address(),
 	};
 
-	if (!dl_iterate_phdr)
-		return NULL;
-	dl_iterate_phdr(look_into, &s);
-	return s.found;
+	if (dl_iterate_phdr)
+		dl_iterate_phdr(look_into, &s);
+}
+
+void *symbols_find(const char *name, const void *ours)
+{
+	struct symbol symbol = { name, NULL };
+
+	symbols_find_all(&symbol, 1, ours);
+	return symbol.found;
 }
 
 void *symbols_find_vdso(const char *name)

@@ -10,21 +10,33 @@ struct real_symbols real;
 /* Any address in this library. */
 static const char here;
 
-static void *find(const char *name, void *bare)
+static void *found_or_bare(const struct symbol *symbol, void *bare)
 {
-	void *found = symbols_find(name, &here);
-
-	return found ? found : bare;
+	return symbol->found ? symbol->found : bare;
 }
 
 void real_resolve_all(void)
 {
+	struct symbol symbols[] = {
+#define HOOK(name, ...)          { #name, NULL },
+#define HOOK_VARIADIC(name, ...) { #name, NULL },
+#define HOOK_BY_HAND(name, ...)  { #name, NULL },
+#define HOOK_CALLED(name, ...)   { #name, NULL },
+#include "hooks/symbols.def"
+#undef HOOK
+#undef HOOK_VARIADIC
+#undef HOOK_BY_HAND
+#undef HOOK_CALLED
+	};
+	const struct symbol *symbol = symbols;
+
+	symbols_find_all(symbols, sizeof(symbols) / sizeof(*symbols), &here);
 	/* Two threads may do this at once: both store the same. */
-#define HOOK(name, ret, params, args, bare) real.name = find(#name, (void *)bare);
+#define HOOK(name, ret, params, args, bare) real.name = found_or_bare(symbol++, (void *)bare);
 #define HOOK_VARIADIC(name, ret, real_params, params, args, bare) \
-	real.name = find(#name, (void *)bare);
-#define HOOK_BY_HAND(name, ret, params, bare) real.name = find(#name, (void *)bare);
-#define HOOK_CALLED(name, ret, params, bare)  real.name = find(#name, (void *)bare);
+	real.name = found_or_bare(symbol++, (void *)bare);
+#define HOOK_BY_HAND(name, ret, params, bare) real.name = found_or_bare(symbol++, (void *)bare);
+#define HOOK_CALLED(name, ret, params, bare)  real.name = found_or_bare(symbol++, (void *)bare);
 #include "hooks/symbols.def"
 #undef HOOK
 #undef HOOK_VARIADIC

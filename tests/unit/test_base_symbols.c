@@ -49,6 +49,19 @@ Test(symbols, finds_what_dlsym_next_finds)
 			     names[i]);
 }
 
+Test(symbols, finds_many_names_at_once)
+{
+	struct symbol all[sizeof(names) / sizeof(names[0]) + 1] = { { "tagalong_no_such", NULL } };
+	size_t n = sizeof(all) / sizeof(all[0]);
+
+	for (size_t i = 1; i < n; i++)
+		all[i].name = names[i - 1];
+	symbols_find_all(all, n, &here);
+	cr_assert_null(all[0].found);
+	for (size_t i = 1; i < n; i++)
+		cr_assert_eq(all[i].found, dlsym(RTLD_NEXT, all[i].name), "%s", all[i].name);
+}
+
 Test(symbols, finds_what_dlsym_default_finds_when_not_told_where_we_are)
 {
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
