@@ -15,7 +15,8 @@
 static inline __attribute__((always_inline)) const char *
 scan(const char *p, const char *end, vec16 (*hits)(vec16), bool (*stop)(uint8_t))
 {
-	for (; end - p >= 16; p += 16) {
+	/* As numbers, since end - 16 may be before all that is pointed into. */
+	for (; (uintptr_t)p + 16 <= (uintptr_t)end; p += 16) {
 		vec16 x;
 		unsigned at;
 
