@@ -108,17 +108,15 @@ const struct verb verb_run = {
 	.name = "run",
 	.arguments = "[options] -- COMMAND [ARGUMENT...]",
 	.summary = "Run a program and trace the HTTP requests it serves and makes.",
-	.details =
-		"Sets the variables that the options stand for, appends " LIBRARY_NAME
-		" to LD_PRELOAD, starts the program and stays as its parent: passes signals on to "
-		"it, stops and goes on with it, reaps what it leaves behind (so it can be process "
-		"1 "
-		"of a container), and ends as it ends. With --exec it becomes the program instead. "
-		"What the program starts is traced too. A mistake in a variable is reported, and "
-		"the program runs.\n"
-		"\n"
-		"Exit status: the program's, and the same signal when one ended it; 127 when it is "
-		"not found, 126 when it cannot be started, 125 when tagalong itself fails.",
+	.details = "Sets the variables that the options stand for, appends " LIBRARY_NAME
+		   " to LD_PRELOAD, starts the program and stays as its parent: passes signals on "
+		   "to it, stops and goes on with it, reaps orphans (so it can be process 1 of a "
+		   "container) and ends as it ends. With --exec it becomes the program instead. "
+		   "What the program starts is traced too. A mistake in a variable is reported, "
+		   "and the program runs.\n"
+		   "\n"
+		   "Exit status: the program's, or the signal that ended it; 127 when it is not "
+		   "found, 126 when it cannot be started, 125 when tagalong itself fails.",
 	.options = run_options,
 	.usage_status = EXIT_OURS,
 	.main = run_main,

@@ -79,10 +79,11 @@ def test_exit_status_is_the_programs():
     for status in (0, 1, 7, 125, 255):
         assert tagalong("run", "sh", "-c", f"exit {status}").status == status
     assert tagalong("run", "sh", "-c", "kill -9 $$").status == -signal.SIGKILL
+    assert tagalong("run", "--exec", "sh", "-c", "exit 9").status == 9
 
 
-def test_process_and_signals_are_the_programs():
-    child = start("run", "--", "sh", "-c", 'trap "exit 9" TERM; echo $$; while :; do sleep 0.05; done')
+def test_process_and_signals_are_the_programs_with_exec():
+    child = start("run", "--exec", "--", "sh", "-c", 'trap "exit 9" TERM; echo $$; while :; do sleep 0.05; done')
     assert int(child.stdout.readline()) == child.pid
     child.send_signal(signal.SIGTERM)
     assert child.wait(10) == 9
@@ -200,6 +201,8 @@ def test_bash_completion():
                                       "--version"]
     assert completed("tagalong d") == ["doctor"]
     assert completed("tagalong view --f") == ["--follow"]
+    assert completed("tagalong run --ex") == ["--exec"]
+    assert "sleep" in completed("tagalong run --exec slee")
     assert completed("tagalong run --link ") == ["exact", "best"]
     assert "--expect" in completed("tagalong check --e")
     assert "--help" in completed("tagalong run --")

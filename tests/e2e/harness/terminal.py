@@ -18,6 +18,10 @@ class Terminal:
         if self.pid == 0:
             try:
                 os.chdir(cwd)
+                # A key that makes a signal would throw away what the program says to it.
+                modes = termios.tcgetattr(0)
+                modes[3] |= termios.NOFLSH
+                termios.tcsetattr(0, termios.TCSANOW, modes)
                 os.execvpe(str(command[0]), [str(word) for word in command], env)
             finally:
                 os._exit(127)
