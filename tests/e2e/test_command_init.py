@@ -46,6 +46,11 @@ def state(pid):
         return None
 
 
+def name(pid):
+    with open(f"/proc/{pid}/comm") as f:
+        return f.read().strip()
+
+
 def idle(pid):
     """No signal waits for it, and it waits for one."""
     with open(f"/proc/{pid}/status") as f:
@@ -99,8 +104,9 @@ class Log:
     def end(self):
         """Ends it from beside; the signals it has seen and not said yet."""
         os.kill(self.child, signal.SIGUSR2)
-        rest = self.text + self.process.stdout.read()
-        assert self.process.wait(10) == 0
+        rest, _ = self.process.communicate(timeout=15)
+        rest = self.text + rest
+        assert self.process.returncode == 0
         return [int(line.split()[1]) for line in rest.splitlines()]
 
 
@@ -358,6 +364,17 @@ def test_signals_are_passed_on_without_the_processes_that_tell_them_apart(victim
             assert log.line() == f"signal {int(number)} value 0"
 
 
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to us", "to the group"])
+def test_no_signal_is_lost_while_the_program_starts(send):
+    for turn in range(paths.scale(60, 2000)):
+        program = subprocess.Popen([*RUN, "sleep", "60"], env=CLEAN, start_new_session=True)
+        until = time.monotonic() + (turn % 60) / 10000
+        while time.monotonic() < until:
+            pass
+        send(program.pid, signal.SIGTERM)
+        assert program.wait(15) == -signal.SIGTERM
+
+
 def test_a_program_that_signals_its_group_gets_it_once():
     script = "trap 'echo got' TERM; (kill -TERM 0); kill -TERM 0; kill -USR1 $$; echo end"
     assert same("sh", "-c", "trap '' USR1; " + script, start_new_session=True)[1] == "got\ngot\nend\n"
@@ -519,7 +536,7 @@ def test_process_1_ends_by_docker_stop():
 def test_process_1_passes_signals_on_once(victim):
     with Log(victim, prefix=[*PID1, *RUN], start_new_session=True) as log:
         one = descendants_of(log.process.pid)[0]
-        log.child = descendants_of(one)[-1]
+        log.child = next(pid for pid in descendants_of(one) if name(pid) == "signal_log")
         for _ in range(10):
             for number in GROUP:
                 os.kill(one, number)
