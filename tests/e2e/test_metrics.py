@@ -331,3 +331,11 @@ def test_a_program_that_execs_tells_before(run, receiver, upstream):
     points = latest(points_of(receiver.metrics, CLIENT))
     assert counted(points) == 3 == len({p.instance for p in points})
     assert len({p.resource["process.pid"] for p in points}) == 1
+
+
+def test_without_the_supervisor_it_was_promised_a_process_sends_itself(run, receiver):
+    port = nginx(run, variables(receiver, TAGALONG_SHARED_DIR=str(run.tmp / "nobody")))
+    load.drive(port, 12, in_flight=2, path="/")
+    wait_counted(receiver, SERVER, 12)
+    stop(run)
+    assert counted(latest(points_of(receiver.metrics, SERVER))) == 12
