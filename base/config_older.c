@@ -44,8 +44,12 @@ static bool list_has(const char *list, const char *key)
 
 	while (rest.p) {
 		struct bytes member = bytes_split(&rest, ',');
+		const char *equals = member.n ? memchr(member.p, '=', member.n) : NULL;
 
-		if (bytes_equal(bytes_trim(bytes_split(&member, '=')), bytes_of(key)))
+		if (!equals)
+			continue;
+		member.n = (size_t)(equals - member.p);
+		if (bytes_equal(bytes_trim(member), bytes_of(key)))
 			return true;
 	}
 	return false;
