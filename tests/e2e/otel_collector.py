@@ -2,6 +2,7 @@
 """A real OpenTelemetry Collector, built once from its Go modules: tests/e2e/collector."""
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ from harness.wait import wait_for
 SOURCE = paths.E2E / "collector"
 PROGRAM = paths.BUILD / "collector"
 GO = (1, 26)
-TOOLCHAIN = "golang.org/toolchain@v0.0.1-go1.26.0.linux-amd64"
+PROCESSOR = {"aarch64": "arm64"}.get(platform.machine(), "amd64")
+TOOLCHAIN = f"golang.org/toolchain@v0.0.1-go1.26.0.linux-{PROCESSOR}"
 
 
 def _version(go):
@@ -32,7 +34,7 @@ def _go():
         out = subprocess.run([go, "mod", "download", "-json", TOOLCHAIN], cwd="/", check=True,
                              capture_output=True, text=True, env=dict(os.environ, GOFLAGS="-mod=mod"))
         shutil.copytree(json.loads(out.stdout)["Dir"], copy, copy_function=shutil.copyfile)
-        for path in [*(copy / "bin").iterdir(), *(copy / "pkg/tool").rglob("*")]:
+        for path in copy.rglob("*"):            # of the module cache, where nothing can be run
             path.chmod(0o755)
     return str(copy / "bin/go")
 
