@@ -50,5 +50,5 @@ class CurlDriver:
     def close(self):
         if self.p.poll() is None:
             self.p.stdin.close()
-            self.p.wait(10)
+            assert self.p.wait(10) == 0, self.warned()
         self.p.stdout.close()

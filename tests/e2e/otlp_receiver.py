@@ -425,7 +425,7 @@ class OtlpReceiver:
 
     def _keep(self, request, ok):
         if ok and "metrics" in request.line:
-            for rm in decode(request.plain, _METRICS_REQUEST)["resourceMetrics"]:
+            for rm in decode(request.plain, _METRICS_REQUEST).get("resourceMetrics", []):
                 for sm in rm["scopeMetrics"]:
                     request.metrics += [{**m, "resource": rm["resource"]["attributes"],
                                          "scope": sm["scope"], "schemaUrl": sm["schemaUrl"]}
