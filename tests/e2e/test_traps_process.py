@@ -73,6 +73,13 @@ def test_what_waits_is_sent_at_every_exit(run, process, way):
     assert t.paths == ["/first"]
 
 
+@pytest.mark.parametrize("way", ["exit", "_exit", "_Exit", "quick_exit", "syscall", "thread", "return"])
+def test_what_is_open_ends_with_the_program(run, process, way):
+    t = Trapped(run, [process, "open", way]).same()
+    assert t.paths == ["/first", "/open"]
+    assert {s.path: s.attributes.get("error.type") for s in t.spans} == {"/first": None, "/open": "aborted"}
+
+
 @pytest.mark.parametrize("way", ["abort", "kill", "term"])
 def test_death_by_signal_stays_one(run, process, way):
     t = Trapped(run, [process, "exit", way]).same()

@@ -4,7 +4,8 @@
  *	trap_process WAY
  *	trap_process storm COUNT
  *	trap_process exec NAME		a request, then the program is replaced
- *	trap_process exit WAY		a request, then the process ends */
+ *	trap_process exit WAY		a request, then the process ends
+ *	trap_process open WAY		the same in the middle of a second one */
 #include "trap.h"
 #include <dlfcn.h>
 #include <linux/filter.h>
@@ -326,6 +327,13 @@ static void *outlive(void *arg)
 	return NULL;
 }
 
+static void ask_only(const char *path)
+{
+	const char *text = request_text(path);
+
+	CHECK(write(client, text, strlen(text)) == (ssize_t)strlen(text));
+}
+
 static int end(const char *way)
 {
 	pthread_t thread;
@@ -376,7 +384,9 @@ int main(int argc, char **argv)
 		replace(argv[2]);
 		return 8;
 	}
-	if (is(argv[1], "exit"))
+	if (is(argv[1], "open"))
+		ask_only("open");
+	if (is(argv[1], "exit") || is(argv[1], "open"))
 		return end(argv[2]);
 	if (is(argv[1], "daemon"))
 		daemonize();
