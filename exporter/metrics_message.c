@@ -198,7 +198,8 @@ static Otlp__Resource *resource_of(struct metrics_build *b)
 static Otlp__ResourceMetrics *resource_metrics(struct metrics_build *b)
 {
 	Otlp__ResourceMetrics *rm = metrics_take(b, sizeof(*rm));
-	Otlp__ScopeMetrics *sm = metrics_take(b, sizeof(*sm)), **list = metrics_take(b, sizeof(sm));
+	Otlp__ScopeMetrics *sm = metrics_take(b, sizeof(*sm)),
+			   **list = metrics_take(b, sizeof(void *));
 
 	b->metrics = metrics_take(b, METRICS_MAX * sizeof(void *));
 	b->count = 0;

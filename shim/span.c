@@ -291,17 +291,16 @@ static void look(struct view *v)
 		e->end_monotonic = clock_monotonic_ns();
 }
 
-static void write_span(struct view *v)
+/* v->r is the record of w. */
+static void write_span(struct view *v, struct ring_writer *w)
 {
 	struct exchange *e = v->e;
-	struct ring_writer w;
 
-	if (!exporter_begin(&w))
+	if (!exporter_begin(w))
 		return;
-	v->r = &w.record;
 	if (!v->looked)
 		look(v);
-	put_head(w.record.head, e);
+	put_head(v->r->head, e);
 	put_name(v);
 	put_method(v);
 	if (e->server)
@@ -318,7 +317,7 @@ static void write_span(struct view *v)
 	put_links(v);
 	stacktrace_put(v->r, v->r->head->status == STATUS_ERROR,
 		       e->end_monotonic - e->start_monotonic);
-	exporter_commit(&w);
+	exporter_commit(w);
 }
 
 /* The server's own address is left out, as the conventions advise, and of the schemes that callers
@@ -348,7 +347,8 @@ static void measure(const struct view *v, struct request_metrics *m)
 void span_end(struct conn *c, struct exchange *e)
 {
 	struct request_metrics *m = request_metrics_wanted();
-	struct view v = { .c = c, .e = e };
+	struct ring_writer w;
+	struct view v = { .c = c, .e = e, .r = &w.record };
 	bool sampled = e->sampled;
 
 	if (e->server)
@@ -364,5 +364,5 @@ void span_end(struct conn *c, struct exchange *e)
 		measure(&v, m);
 	}
 	if (sampled)
-		write_span(&v);
+		write_span(&v, &w);
 }
