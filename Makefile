@@ -45,8 +45,10 @@ BLOCKS   := -mmemset-strategy=$(BLOCKS) -mmemcpy-strategy=$(BLOCKS)
 LIBFLAGS += $(shell $(CC) -Werror $(BLOCKS) -E -x c /dev/null >/dev/null 2>&1 && echo $(BLOCKS))
 
 # A request passes through many small functions of many files: the library is optimised as a whole,
-# where compiler and linker can. What compilers call on their own account stays outside.
-LTO      := $(shell echo 'int lto;' | $(CC) -Werror -flto=auto -shared -nostdlib -fPIC -o /dev/null -x c - >/dev/null 2>&1 && echo -flto=auto)
+# where the linker understands without being told (gcc's). What compilers call on their own account
+# stays outside.
+LTO      := $(shell d=$$(mktemp -d) && { echo 'int lto;' | $(CC) -Werror -flto=auto -fPIC -c -o $$d/lto.o -x c - && \
+	$(CC) -shared -nostdlib -o $$d/lto.so $$d/lto.o && echo -flto=auto; } 2>/dev/null; rm -rf $$d)
 LIBFLAGS += $(LTO)
 
 BASE     := $(sort $(wildcard base/*.c))
