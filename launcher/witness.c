@@ -145,15 +145,22 @@ static bool ask(struct witness *w)
 {
 	const struct timespec patience = { .tv_nsec = PATIENCE_NS };
 	uint32_t number = w->asked + 1 ? w->asked + 1 : 1, now;
+	bool woken = false;
 
 	if (!w->pid)
 		return false;
 	__atomic_store_n(&w->asked, number, __ATOMIC_RELEASE);
-	raw_kill(w->pid, SIGCONT); /* somebody may have stopped it */
 	raw_kill(w->pid, QUESTION);
-	while ((now = __atomic_load_n(&w->answered, __ATOMIC_ACQUIRE)) != number && now)
-		if (raw_futex(&w->answered, FUTEX_WAIT, now, &patience) == -ETIMEDOUT)
+	while ((now = __atomic_load_n(&w->answered, __ATOMIC_ACQUIRE)) != number && now) {
+		if (raw_futex(&w->answered, FUTEX_WAIT, now, &patience) != -ETIMEDOUT)
+			continue;
+		if (woken)
 			return false;
+		/* Somebody may have stopped it. Not at once: it would lose the stops it has to
+		 * count. */
+		raw_kill(w->pid, SIGCONT);
+		woken = true;
+	}
 	if (!now)
 		end(w);
 	return now;
