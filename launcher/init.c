@@ -20,6 +20,7 @@
 struct ward {
 	struct init *init;
 	pid_t pid;
+	uint64_t early; /* signals that waited when there was no program yet to get them too */
 	int stopped_by; /* the signal, until we have stopped as well */
 	bool ended;
 	int status; /* how */
@@ -104,14 +105,16 @@ static bool sent_to_group(const siginfo_t *info)
 				       BIT(SIGTTOU) | BIT(SIGWINCH)));
 }
 
-static void pass_on(const struct ward *w, siginfo_t *info)
+static void pass_on(struct ward *w, siginfo_t *info)
 {
 	bool by_somebody = info->si_code == SI_USER || info->si_code == SI_QUEUE;
+	bool by_group = sent_to_group(info) && !(w->early & BIT(info->si_signo));
 	pid_t group, to = w->pid;
 
+	w->early &= ~BIT(info->si_signo);
 	if (by_somebody && witness_is(info->si_pid))
 		return;
-	if (sent_to_group(info)) {
+	if (by_group) {
 		group = getpgid(w->pid);
 		if (group == getpgrp())
 			return;
