@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/raw.h"
 #include "base/thread.h"
+#include "base/valgrind.h"
 
 /* High, but below the table size that most processes have anyway: the kernel's table grows with
  * the highest number in use. */
@@ -193,8 +194,8 @@ int own_fd_next(unsigned first, unsigned last)
 /* Neither call is missing or forbidden; asked while there is a way back. */
 static bool may_fetch_descriptors(void)
 {
-	return raw_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0 && raw_pidfd_open(-1, 0) == -EINVAL &&
-	       raw_pidfd_getfd(-1, 0, 0) == -EBADF;
+	return !on_valgrind() && raw_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0 &&
+	       raw_pidfd_open(-1, 0) == -EINVAL && raw_pidfd_getfd(-1, 0, 0) == -EBADF;
 }
 
 static void close_sockets(void)

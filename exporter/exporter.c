@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "base/raw.h"
 #include "base/thread.h"
+#include "base/valgrind.h"
 #include "exporter/exporter_parts.h"
 #include "exporter/metrics_export.h"
 #include "exporter/request_metrics.h"
@@ -162,8 +163,11 @@ void exporter_flush(uint32_t timeout_ms, bool final)
 		else if (worker != WORKER_PARKED && worker != WORKER_LEAVING)
 			flush_here(deadline);
 	}
-	if (final)
-		stop_sending(MODE_ENDED, drain_end);
+	if (!final)
+		return;
+	stop_sending(MODE_ENDED, drain_end);
+	if (on_valgrind()) /* for the program's leaks are looked for */
+		worker_end(&exporter.worker, deadline);
 }
 
 /* A thread of ours, or none: what nobody will send is counted so. */
