@@ -159,14 +159,14 @@ class Side:
             return first if first and first == self.look(pid) and until(first) else None
         return wait_for(settled, timeout, f"process {pid} to come to rest")
 
-    def look(self, pid):
-        """The same now, or None when one of them runs or ends."""
+    def look(self, pid, at_rest=True):
+        """The same now; None when it ends, or when one of them runs and should not."""
         proc = pathlib.Path(f"/proc/{pid}")
         try:
             tasks = list((proc / "task").iterdir())
-            if any((t / "stat").read_text().rpartition(")")[2].split()[0] != "S" for t in tasks):
+            if at_rest and any((t / "stat").read_text().rpartition(")")[2].split()[0] != "S" for t in tasks):
                 return None
-            children = [self.look(p) for t in tasks for p in (t / "children").read_text().split()]
+            children = [self.look(p, at_rest) for t in tasks for p in (t / "children").read_text().split()]
             return None if None in children else {
                 "name": (proc / "comm").read_text().strip(),
                 "threads": sorted((t / "comm").read_text().strip() for t in tasks),
@@ -176,6 +176,10 @@ class Side:
             }
         except OSError:
             return None
+
+    def look_whole(self, pid):
+        """Of a process that is never at rest."""
+        return wait_for(lambda: self.look(pid, at_rest=False), 20, f"process {pid}")
 
     def spans(self, n=1, **which):
         """At least n spans of this side with these attributes, once they have come."""
