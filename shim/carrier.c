@@ -7,10 +7,10 @@
 #define TRACE_DIGITS 32
 #define SPAN_DIGITS  16
 
-/* Where a header, or the headers of one format, have what. Empty: nowhere. */
+/* Where a header, or the headers of one format, have what. Empty: nowhere; of a traceparent it is
+ * known. */
 struct places {
 	struct span_context context;
-	struct bytes whole; /* traceparent: the parts of it are known */
 	struct bytes trace, span, parent, state;
 	bool jaeger; /* the state is a hex digit of flags */
 };
@@ -23,6 +23,11 @@ struct places {
 static uint32_t selected(void)
 {
 	return config.propagators & W3C ? W3C : config.propagators & (B3 | JAEGER);
+}
+
+bool carrier_is_traceparent(void)
+{
+	return selected() & W3C;
 }
 
 bool carrier_any(void)
@@ -38,7 +43,6 @@ static bool find_traceparent(struct places *out, const struct http1_head *head)
 
 	if (head->count[HTTP1_TRACEPARENT] != 1 || traceparent_parse(&out->context, value) < 0)
 		return false;
-	out->whole = value;
 	return true;
 }
 
@@ -138,7 +142,7 @@ bool carrier_find(struct span_context *out, const struct http1_head *head)
 			continue;
 		*out = p.context;
 		/* We write no id of ours where nothing is recorded, unless we can say so. */
-		if (!p.whole.n && !p.state.n)
+		if (p.span.n && !p.state.n)
 			out->flags |= TRACE_FLAG_SAMPLED;
 		break;
 	}
@@ -213,13 +217,14 @@ bool carrier_overwrite(const struct carrier_text *t, const struct span_context *
 	struct places p;
 	bool any = false;
 
+	if (carrier_is_traceparent())
+		return overwrite_traceparent(t, t->head->field[HTTP1_TRACEPARENT], own);
 	for (unsigned i = 0; i < FORMATS; i++) {
 		if (!find(i, &p, t->head) ||
 		    (only && (memcmp(only->trace_id, p.context.trace_id, 16) != 0 ||
 			      memcmp(only->span_id, p.context.span_id, 8) != 0)))
 			continue;
-		any |= p.whole.n ? overwrite_traceparent(t, p.whole, own)
-				 : overwrite(t, &p, own, parent);
+		any |= overwrite(t, &p, own, parent);
 	}
 	return any;
 }

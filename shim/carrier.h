@@ -9,7 +9,8 @@
 #include "shim/wire/http1.h"
 #include "shim/wire/traceparent.h"
 
-/* Whether any propagator that is selected carries a context. */
+/* Whether tracecontext is selected; whether any propagator is that carries a context. */
+bool carrier_is_traceparent(void);
 bool carrier_any(void);
 
 /* Whether the head has such headers, good or bad, and traceparent in any case: programs that trace
@@ -30,7 +31,8 @@ struct carrier_text {
 
 /* Writes `own`, child of span `parent`, over each that tells a valid context, lies whole in the
  * text, and has the room (an id of 16 digits takes none of 32). `only`: over those alone that tell
- * this context; NULL: any. False: none was. */
+ * this context; NULL: any. A traceparent is
+ * known to be valid, and to be `only`: it is not parsed again. False: none was. */
 bool carrier_overwrite(const struct carrier_text *t, const struct span_context *only,
 		       const struct span_context *own, const uint8_t parent[static 8]);
 

@@ -34,10 +34,11 @@ struct exchange {
 	_Atomic bool rewritten;         /* the program sees our id in place of the received one */
 	_Atomic int32_t read_from;      /* the descriptor; -1: read after a wait for it alone */
 	bool server;
-	bool sampled;  /* a span will be written */
-	bool excluded; /* no span of ours, context passes */
-	bool measured; /* its end has been told */
-	bool debug;    /* b3 and jaeger */
+	bool sampled;     /* a span will be written */
+	bool excluded;    /* no span of ours, context passes */
+	bool measured;    /* its end has been told */
+	bool debug;       /* b3 and jaeger */
+	bool traceparent; /* a valid one was received */
 	bool parent_remote;
 	bool status_seen;
 	bool request_done, streaming;

@@ -37,6 +37,8 @@ static bool overwrite(struct exchange *e, const struct http1_head *head, struct 
 	const struct carrier_text text = { head, whole, place->piece->p, place->offset };
 	struct span_context own;
 
+	if (carrier_is_traceparent() && !e->traceparent)
+		return false;
 	shared_context_get(&own, &e->context);
 	return carrier_overwrite(&text, NULL, &own, e->parent_id);
 }

@@ -57,7 +57,7 @@ static void extract_tracecontext(struct propagate_in *out, const struct http1_he
 	    traceparent_parse(&context, head->field[HTTP1_TRACEPARENT]))
 		return;
 	out->context = context;
-	out->valid = true;
+	out->valid = out->traceparent = true;
 	out->debug = false;
 	out->decision = decision_of(context.flags & TRACE_FLAG_SAMPLED);
 	out->tracestate.n = 0;

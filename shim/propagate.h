@@ -19,6 +19,7 @@ enum propagate_decision {
 struct propagate_in {
 	struct span_context context; /* the parent, when valid */
 	bool valid;
+	bool traceparent;       /* the head has one that is valid, whoever won */
 	bool debug;             /* of B3 or Jaeger: goes out again as it came */
 	uint8_t decision;       /* enum propagate_decision */
 	struct text tracestate; /* combined headers; empty unless valid */

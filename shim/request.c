@@ -151,6 +151,7 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 	if (e->sampled)
 		own.flags |= TRACE_FLAG_SAMPLED;
 	e->debug = in->debug && config.trust_inbound;
+	e->traceparent = in->traceparent;
 	id_new_span(own.span_id, ID_SERVER);
 	shared_context_set(&e->context, &own);
 	count_started(e, continued);
