@@ -51,6 +51,12 @@ void counters_add(struct counters *to, const struct counters *from)
 		atomic_fetch_add_explicit(nth(to, i), value(from, i), memory_order_relaxed);
 }
 
+void counters_take(struct counters *to, const struct counters *from)
+{
+	for (size_t i = 0; i < COUNTER_COUNT; i++)
+		atomic_fetch_sub_explicit(nth(to, i), value(from, i), memory_order_relaxed);
+}
+
 void counters_settle(void)
 {
 	if (place() == &own)

@@ -104,6 +104,9 @@ static inline uint64_t counters_value(const struct counters *c, size_t offset)
 /* Adds all of `from`, which others may still be counting in, to *to. */
 void counters_add(struct counters *to, const struct counters *from);
 
+/* Takes all of `from` away from *to, which nobody else counts in. */
+void counters_take(struct counters *to, const struct counters *from);
+
 /* Counts in *to (all zero) from now on; what was counted before is brought along. What another
  * thread counts just now may stay behind until counters_settle(). */
 void counters_move(struct counters *to);

@@ -109,10 +109,12 @@ void exporter_commit(struct ring_writer *w)
 	count(spans_committed);
 	if (!ring_commit(w) || atomic_load_explicit(&exporter.filtered, memory_order_relaxed))
 		return;
-	if (exporter_way() == WAY_SUPERVISED)
-		shared_wake(&exporter.shared);
-	else if (worker_state(&exporter.worker) == WORKER_RUNNING)
+	if (exporter_way() == WAY_SUPERVISED) {
+		if (!shared_wake(&exporter.shared))
+			ring_call_again(w->ring);
+	} else if (worker_state(&exporter.worker) == WORKER_RUNNING) {
 		worker_wake(&exporter.worker);
+	}
 }
 
 void exporter_start(void)
@@ -155,6 +157,8 @@ void exporter_flush(uint32_t timeout_ms, bool final)
 	/* What is shared is there to be taken, whatever becomes of us. */
 	if (exporter_way() != WAY_IN_PROCESS)
 		counters_settle();
+	if (exporter_way() == WAY_SUPERVISED)
+		shared_leave(&exporter.shared);
 	if (!has_work() || exporter_way() != WAY_IN_PROCESS)
 		return;
 	if (timeout_ms && is_owed() && !atomic_load(&exporter.filtered)) {
@@ -195,6 +199,8 @@ void exporter_park(bool every_thread, bool expects_spans)
 		return;
 	if (expects_spans)
 		supervised_begin();
+	if (exporter_way() == WAY_SUPERVISED)
+		supervised_look(); /* nobody does later */
 	atomic_store(&exporter.filtered, 1);
 	if (exporter_way() == WAY_IN_PROCESS && has_work())
 		park_worker(every_thread);
@@ -240,6 +246,7 @@ void exporter_child(bool inside)
 		child_in_process();
 	} else {
 		atomic_store(&exporter.ring, NULL);
+		exporter.lost = NULL;
 		metrics_export_child(false);
 		shared_child(&exporter.shared, !inside);
 		sink_child(&exporter.sink);

@@ -19,6 +19,9 @@ void resource_add_os(struct resource *r);
 struct bytes process_creation_time(char text[static CREATION_TIME_LEN]);
 void iso8601_format(char text[static CREATION_TIME_LEN], uint64_t ms_since_1970);
 
+/* Field `number` (3 and above: behind the name) of /proc/<pid>/stat; empty when it is not there. */
+struct bytes stat_field(struct bytes stat, int number);
+
 /* The start time in /proc/<pid>/stat, in clock ticks since boot: 0 or -EINVAL. */
 int stat_start_ticks(struct bytes stat, uint64_t *ticks);
 

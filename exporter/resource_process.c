@@ -9,7 +9,7 @@
 #define VALUE_MAX        1024 /* a longer path or command is left out, not cut */
 #define TICKS_PER_SECOND 100  /* USER_HZ: part of the kernel's interface on every 64-bit port */
 
-int stat_start_ticks(struct bytes stat, uint64_t *ticks)
+struct bytes stat_field(struct bytes stat, int number)
 {
 	const char *end = stat.p + stat.n, *at = end;
 	struct bytes rest, field = { NULL, 0 };
@@ -18,14 +18,19 @@ int stat_start_ticks(struct bytes stat, uint64_t *ticks)
 	while (at > stat.p && at[-1] != ')')
 		at--;
 	if (at == stat.p || at == end)
-		return -EINVAL;
+		return field;
 	rest = (struct bytes){ at + 1, (size_t)(end - at - 1) };
-	for (int i = 3; i <= 22; i++) {
+	for (int i = 3; i <= number; i++) {
 		if (!rest.p)
-			return -EINVAL;
+			return (struct bytes){ NULL, 0 };
 		field = bytes_split(&rest, ' ');
 	}
-	return bytes_to_u64(field, ticks);
+	return field;
+}
+
+int stat_start_ticks(struct bytes stat, uint64_t *ticks)
+{
+	return bytes_to_u64(stat_field(stat, 22), ticks);
 }
 
 static void put_digits(char *at, int n, unsigned value)

@@ -3,7 +3,6 @@
 #include "exporter/ring_layout.h"
 
 #define QUEUE_MAX 1048576u
-#define LAYOUT    ((uint32_t)RECORD_VERSION << 16 | ATTRIBUTE_COUNT)
 
 /* ---- layout ---- */
 
@@ -29,7 +28,7 @@ static uint32_t geometry_check(const struct geometry *g)
 bool ring_read_geometry(const struct ring *r, struct geometry *g)
 {
 	*g = *(const volatile struct geometry *)&r->geometry;
-	return g->magic == RING_MAGIC && g->layout == LAYOUT && g->max_queue <= QUEUE_MAX &&
+	return g->magic == RING_MAGIC && g->layout == RING_LAYOUT && g->max_queue <= QUEUE_MAX &&
 	       g->shard_units == shard_units_for(g->max_queue) && g->check == geometry_check(g);
 }
 
@@ -66,7 +65,7 @@ void ring_format(struct ring *r, uint32_t max_queue)
 	if (max_queue > QUEUE_MAX)
 		max_queue = QUEUE_MAX;
 	r->geometry = (struct geometry){ .magic = RING_MAGIC,
-					 .layout = LAYOUT,
+					 .layout = RING_LAYOUT,
 					 .shard_units = shard_units_for(max_queue),
 					 .max_queue = max_queue };
 	r->pid_space = ring_pid_space();
@@ -188,6 +187,11 @@ uint32_t ring_waiting(const struct ring *r)
 _Atomic uint32_t *ring_wake_word(struct ring *r)
 {
 	return &r->wake_word;
+}
+
+void ring_call_again(struct ring *r)
+{
+	atomic_store_explicit(&r->wake_wanted, 0, memory_order_relaxed);
 }
 
 void ring_set_wake(struct ring *r, uint32_t waiting)

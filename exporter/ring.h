@@ -57,4 +57,7 @@ void ring_done(struct ring *r, uint32_t n);
 _Atomic uint32_t *ring_wake_word(struct ring *r);
 void ring_set_wake(struct ring *r, uint32_t waiting);
 
+/* The consumer was called in vain: the next record calls again. */
+void ring_call_again(struct ring *r);
+
 #endif

@@ -19,7 +19,9 @@
 
 #include "exporter/ring.h"
 
-#define UNIT         8u
+#define UNIT 8u
+/* Who disagrees on it cannot read the other's records. */
+#define RING_LAYOUT  ((uint32_t)RECORD_VERSION << 16 | ATTRIBUTE_COUNT)
 #define RECORD_UNITS (RECORD_MAX / UNIT)
 #define RING_PAGE    4096u
 #define NO_OWNER     0u

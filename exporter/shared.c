@@ -41,11 +41,12 @@ uint64_t shared_destination(const struct config *c)
 {
 	uint64_t h = 14695981039346656037ull;
 
-	if (!*c->otlp_endpoint && !*c->otlp_traces_endpoint && !*c->traces_file &&
-	    !c->traces_exporter_set)
+	if (!*c->otlp_endpoint && !*c->otlp_traces_endpoint && !*c->otlp_headers &&
+	    !*c->traces_file && !c->traces_exporter_set)
 		return 0;
 	hash(&h, c->otlp_endpoint);
 	hash(&h, c->otlp_traces_endpoint);
+	hash(&h, c->otlp_headers); /* whose spans they are, with some receivers */
 	hash(&h, c->traces_file);
 	return (h ^ c->traces_exporter) | 1;
 }
@@ -95,16 +96,14 @@ static const char *path_of(struct shared *s, const char *name, uint64_t number)
 /* Opens by a high number, which the program's close() leaves alone, for a few calls. */
 static int open_own(const char *path, int flags, unsigned mode)
 {
-	int fd = raw_open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, mode);
+	int fd = raw_open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode);
 
 	return fd < 0 ? fd : own_fd_adopt(OWN_FD_SHARED, fd);
 }
 
-/* at: NULL, or a mapping of the same size that it takes the place of. */
-static int map(int fd, size_t size, void *at, void **out)
+static int map(int fd, size_t size, int protection, void **out)
 {
-	void *p = raw_mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), fd,
-			   0);
+	void *p = raw_mmap(NULL, size, protection, MAP_SHARED, fd, 0);
 
 	if (raw_is_error(p))
 		return (int)(long)p;
@@ -112,11 +111,26 @@ static int map(int fd, size_t size, void *at, void **out)
 	return 0;
 }
 
+/* In a directory that everybody may write to, anybody could pass for the supervisor. */
+static int owner_check(struct shared *s, const struct stat *control)
+{
+	struct stat directory;
+	char end = s->path[s->directory_n];
+	int err;
+
+	s->path[s->directory_n] = '\0';
+	err = (int)raw_syscall6(SYS_newfstatat, AT_FDCWD, (long)s->path, (long)&directory, 0, 0, 0);
+	s->path[s->directory_n] = end;
+	if (err)
+		return err;
+	return control->st_uid == directory.st_uid || control->st_uid == 0 ? 0 : -EPERM;
+}
+
 static int control_check(const struct shared_control *control, const struct config *c)
 {
 	uint64_t wanted = shared_destination(c);
 
-	if (control->magic != SHARED_MAGIC || control->version != SHARED_VERSION)
+	if (control->magic != SHARED_MAGIC || control->layout != SHARED_LAYOUT)
 		return -EPROTO;
 	if (wanted && wanted != control->destination)
 		return -EXDEV;
@@ -125,7 +139,7 @@ static int control_check(const struct shared_control *control, const struct conf
 
 static int control_map(struct shared *s, const struct config *c)
 {
-	int fd = open_own(path_of(s, SHARED_CONTROL, 0), O_RDWR, 0);
+	int fd = open_own(path_of(s, SHARED_CONTROL, 0), O_RDONLY, 0);
 	struct stat st;
 	void *p = NULL;
 	int err;
@@ -136,7 +150,9 @@ static int control_map(struct shared *s, const struct config *c)
 	if (!err && (st.st_size < (off_t)CONTROL_SIZE || !S_ISREG(st.st_mode)))
 		err = -EPROTO;
 	if (!err)
-		err = map(fd, CONTROL_SIZE, NULL, &p);
+		err = owner_check(s, &st);
+	if (!err)
+		err = map(fd, CONTROL_SIZE, PROT_READ, &p);
 	own_fd_close(OWN_FD_SHARED);
 	if (err)
 		return err;
@@ -149,12 +165,23 @@ static int control_map(struct shared *s, const struct config *c)
 	return 0;
 }
 
+/* What a limit on file sizes forbids would come with SIGXFSZ. */
+static bool may_have(size_t size)
+{
+	struct rlimit64 limit = { RLIM64_INFINITY, RLIM64_INFINITY };
+
+	raw_prlimit64(0, RLIMIT_FSIZE, NULL, &limit);
+	return size <= limit.rlim_cur;
+}
+
 /* A new file of this size, all its memory there: afterwards no write to the mapping can find the
  * file system full, which would be SIGBUS in the program. */
-static int file_make(struct shared *s, size_t size)
+static int file_make(struct shared *s, size_t size, struct shared_file **out)
 {
 	int fd = -EEXIST, err;
 
+	if (!may_have(size))
+		return -EFBIG;
 	for (int i = 0; fd == -EEXIST && i < NAME_TRIES; i++)
 		fd = open_own(path_of(s, SHARED_PREFIX, id_random() | 1), O_RDWR | O_CREAT | O_EXCL,
 			      s->control->file_mode & 0666);
@@ -162,13 +189,22 @@ static int file_make(struct shared *s, size_t size)
 		return fd;
 	err = (int)raw_syscall6(SYS_fallocate, fd, 0, 0, (long)size, 0, 0);
 	if (!err)
-		err = map(fd, size, s->file, (void **)&s->file);
+		err = map(fd, size, PROT_READ | PROT_WRITE, (void **)out);
 	own_fd_close(OWN_FD_SHARED);
 	if (err)
 		shared_unlink(s);
-	else
-		s->size = size;
 	return err;
+}
+
+/* Writers stay in a record for less than the time between two files. */
+static void use_file(struct shared *s, struct shared_file *f, size_t size)
+{
+	if (s->old)
+		raw_munmap(s->old, s->old_size);
+	s->old = s->file;
+	s->old_size = s->size;
+	s->file = f;
+	s->size = size;
 }
 
 static void fill(struct shared *s, const struct config *c, const struct resource *r, size_t ring,
@@ -178,7 +214,7 @@ static void fill(struct shared *s, const struct config *c, const struct resource
 	uint32_t pid = (uint32_t)raw_getpid();
 
 	f->magic = SHARED_MAGIC;
-	f->version = SHARED_VERSION;
+	f->layout = SHARED_LAYOUT;
 	f->ring_at = HEAD_SIZE;
 	f->ring_size = (uint32_t)ring;
 	f->metrics_at = metrics ? (uint32_t)(HEAD_SIZE + PAGES(ring)) : 0;
@@ -197,15 +233,18 @@ int shared_open(struct shared *s, const struct config *c, const struct resource 
 		size_t metrics_size)
 {
 	size_t ring = ring_size(c->bsp_max_queue);
+	size_t size = HEAD_SIZE + PAGES(ring) + PAGES(metrics_size);
+	struct shared_file *f = NULL;
 	int err = s->control ? 0 : control_map(s, c);
 
 	if (!err && supervisor_state(s->control) != ALIVE_YES)
 		err = -ESRCH;
 	if (err)
 		return err;
-	err = file_make(s, HEAD_SIZE + PAGES(ring) + PAGES(metrics_size));
+	err = file_make(s, size, &f);
 	if (err)
 		return err;
+	use_file(s, f, size);
 	fill(s, c, r, ring, metrics_size);
 	counters_move(&s->file->counters);
 	atomic_store_explicit(&s->look_again_ns, 0, memory_order_relaxed);
@@ -218,6 +257,11 @@ struct ring *shared_ring(const struct shared *s)
 	return (struct ring *)((char *)s->file + HEAD_SIZE);
 }
 
+struct ring *shared_old_ring(const struct shared *s)
+{
+	return s->old ? (struct ring *)((char *)s->old + HEAD_SIZE) : NULL;
+}
+
 void *shared_metrics(const struct shared *s)
 {
 	return s->file->metrics_at ? (char *)s->file + s->file->metrics_at : NULL;
@@ -225,10 +269,25 @@ void *shared_metrics(const struct shared *s)
 
 /* ---- while it is in use ---- */
 
-void shared_wake(const struct shared *s)
+bool shared_wake(const struct shared *s)
 {
-	atomic_fetch_add_explicit(&s->control->wake, 1, memory_order_release);
-	raw_futex(&s->control->wake, FUTEX_WAKE, 1, NULL);
+	_Atomic uint32_t *word = (_Atomic uint32_t *)(uintptr_t)&s->control->wake;
+
+	return raw_futex(word, FUTEX_WAKE, 1, NULL) > 0;
+}
+
+void shared_leave(struct shared *s)
+{
+	uint32_t used = SHARED_USED;
+
+	atomic_compare_exchange_strong(&s->file->use, &used, SHARED_LEFT);
+}
+
+static bool come_back(struct shared *s)
+{
+	uint32_t use = SHARED_LEFT;
+
+	return atomic_compare_exchange_strong(&s->file->use, &use, SHARED_USED);
 }
 
 /* The consumer is read before its supervisor is looked for: one that starts in between shows itself
@@ -255,7 +314,8 @@ enum shared_state shared_look(struct shared *s)
 	uint64_t now = clock_monotonic_ns();
 	uint64_t due = atomic_load_explicit(&s->look_again_ns, memory_order_relaxed);
 
-	if (atomic_load_explicit(&s->file->retired, memory_order_acquire))
+	if (atomic_load_explicit(&s->file->use, memory_order_acquire) != SHARED_USED &&
+	    !come_back(s))
 		return SHARED_RETIRED;
 	if (now < due || !atomic_compare_exchange_strong(&s->look_again_ns, &due, now + LOOK_EVERY))
 		return SHARED_ATTENDED;
@@ -271,7 +331,9 @@ void shared_child(struct shared *s, bool may_unmap)
 {
 	if (s->file && may_unmap)
 		raw_munmap(s->file, s->size);
-	s->file = NULL;
-	s->size = 0;
+	if (s->old && may_unmap)
+		raw_munmap(s->old, s->old_size);
+	s->file = s->old = NULL;
+	s->size = s->old_size = 0;
 	atomic_store_explicit(&s->look_again_ns, 0, memory_order_relaxed);
 }

@@ -8,9 +8,10 @@
 #include <stdatomic.h>
 #include "base/counters.h"
 #include "exporter/resource_pack.h"
+#include "exporter/ring_layout.h"
 
 #define SHARED_MAGIC    0x53474154u /* "TAGS" */
-#define SHARED_VERSION  1
+#define SHARED_VERSION  2
 
 #define SHARED_CONTROL  "control" /* the supervisor's file */
 #define SHARED_PREFIX   "spans-"  /* the others': this and 16 hexadecimal digits */
@@ -27,23 +28,33 @@ struct shared_process {
 	_Atomic uint32_t pid;
 	uint32_t pad;
 	uint64_t pid_space;   /* the pid namespace's number, 0 not known */
-	uint64_t start_ticks; /* tells it from a later process of the same number */
+	uint64_t start_ticks; /* tells it from a later process of the same number, 0 not known */
 };
 
+/* Nobody but the supervisor may write to it: who could, could truncate it under all others. So the
+ * supervisor is woken by its futex without a change of the word, and may miss the call: the kernel
+ * tells the caller that nobody slept. */
 struct shared_control {
-	uint32_t magic, version;
+	uint32_t magic, layout;
 	struct shared_process supervisor; /* pid 0: it ends, and nobody comes after it */
 	uint32_t file_mode;               /* of the files that processes make */
 	uint32_t token;                   /* what it signs with as the consumer of a ring */
 	uint64_t destination;             /* shared_destination() of its variables */
 	_Atomic uint64_t alive_ns;        /* the monotonic clock */
-	_Atomic uint32_t wake __attribute__((aligned(64))); /* a futex: somebody wants to be seen */
+	_Atomic uint32_t wake __attribute__((aligned(64))); /* it sleeps there */
 };
 
 #define SHARED_OWNER 0xffffffffu /* the process itself, its supervisor being dead */
 
+/* Of a file. */
+enum shared_use {
+	SHARED_USED,
+	SHARED_LEFT,  /* the process is about to exec or end, and may come back */
+	SHARED_CLOSED /* the supervisor has let go of it, or does soon: make a new one */
+};
+
 struct shared_file {
-	uint32_t magic, version;
+	uint32_t magic, layout;
 	uint32_t ring_at, ring_size;
 	uint32_t metrics_at, metrics_size; /* 0: none */
 	uint32_t resource_size;
@@ -52,9 +63,14 @@ struct shared_file {
 	/* Who drains the ring: 0 nobody yet, a supervisor's token, SHARED_OWNER. Changed from what
 	 * was read by who knows that the former consumer is gone. */
 	_Atomic uint32_t consumer;
-	_Atomic uint32_t retired; /* the supervisor has let go of it: make a new one */
+	_Atomic uint32_t use; /* enum shared_use */
 	struct counters counters __attribute__((aligned(64)));
+	struct counters reported __attribute__((aligned(64))); /* of these, by supervisors before */
 	char resource[RESOURCE_PACKED_MAX] __attribute__((aligned(64)));
 };
+
+/* Equal on both sides, or they do not understand each other. */
+#define SHARED_LAYOUT \
+	(SHARED_VERSION * 0x01000193u ^ RING_LAYOUT * 31u ^ (uint32_t)sizeof(struct shared_file))
 
 #endif

@@ -45,8 +45,10 @@ static void fall_back(int err)
 static void open_or_fall_back(void)
 {
 	size_t metrics = metrics_export_is_wanted() ? request_metrics_size() : 0;
+	struct ring *before = atomic_load(&exporter.ring);
 	int err = shared_open(&exporter.shared, &config, &exporter.sink.resource, metrics);
 
+	exporter.lost = before;
 	if (err) {
 		fall_back(err);
 		return;
@@ -81,7 +83,11 @@ void supervised_look(void)
 	if (state == SHARED_ADOPTED) {
 		take_over();
 	} else if (state == SHARED_RETIRED) {
-		open_or_fall_back();
+		/* Another thread may have been faster. */
+		if (shared_is_closed(&exporter.shared))
+			open_or_fall_back();
+		else
+			set_way(WAY_SUPERVISED);
 	} else {
 		exporter.lost = shared_ring(&exporter.shared);
 		fall_back(-ETIMEDOUT);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launcher/supervisor/companion.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,7 +22,7 @@
 /* Beyond TAGALONG_SHUTDOWN_TIMEOUT, for a machine that is busy. */
 #define GRACE_MS      500
 #define START_MS      5000
-#define INHERITED_MAX 1024
+#define INHERITED_MAX 4096 /* looked at when there is no /proc */
 
 static struct supervisor supervisor;
 
@@ -45,12 +47,25 @@ static void let_go(int life, int word, bool keep_stderr)
 		return; /* it stays where it was */
 }
 
+static void close_unless_ours(int fd)
+{
+	if (fd > STDERR_FILENO && !(fcntl(fd, F_GETFD) & FD_CLOEXEC))
+		close(fd);
+}
+
 /* What was handed to us for the program. Ours are all close-on-exec. */
 static void close_inherited(void)
 {
-	for (int fd = 3; fd < INHERITED_MAX; fd++)
-		if (!(fcntl(fd, F_GETFD) & FD_CLOEXEC))
-			close(fd);
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+
+	for (int fd = 0; !dir && fd < INHERITED_MAX; fd++)
+		close_unless_ours(fd);
+	while (dir && (entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.')
+			close_unless_ours(atoi(entry->d_name));
+	if (dir)
+		closedir(dir);
 }
 
 static void ignore_signals(void)
@@ -169,10 +184,36 @@ static int fork_companion(struct companion *c)
 	return c->pid < 0 ? -errno : 0;
 }
 
+/* Files that are named by where we were started: the companion stands elsewhere. Never freed. */
+static void make_absolute(const char **path)
+{
+	char cwd[PATH_MAX];
+	char *whole;
+
+	if (**path && **path != '/' && getcwd(cwd, sizeof(cwd)) &&
+	    asprintf(&whole, "%s/%s", cwd, *path) >= 0)
+		*path = whole;
+}
+
+static void make_paths_absolute(struct config *c)
+{
+	const char **paths[] = { &c->spill_dir,
+				 &c->otlp_certificate,
+				 &c->otlp_client_key,
+				 &c->otlp_client_certificate,
+				 &c->otlp_metrics_certificate,
+				 &c->otlp_metrics_client_key,
+				 &c->otlp_metrics_client_certificate };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		make_absolute(paths[i]);
+}
+
 int companion_start(struct companion *c)
 {
 	int err;
 
+	make_paths_absolute(&config);
 	log_init(config.log, (enum log_level)config.log_level);
 	err = directory_create(&supervisor.directory);
 	*c = (struct companion){ .pid = 0 };
@@ -194,8 +235,11 @@ void companion_end(struct companion *c)
 	if (c->pid <= 0)
 		return;
 	close(c->life);
-	/* The end of the pipe is its end: it leaves nothing behind, but for who collects it. */
-	if (hear(c->word, config.shutdown_timeout + GRACE_MS) == HEARD_END)
+	/* The end of the pipe is its end, whatever that was: if it was killed, its directory is
+	 * still there. */
+	if (hear(c->word, config.shutdown_timeout + GRACE_MS) == HEARD_END) {
 		waitpid(c->pid, NULL, 0);
+		directory_leave(&supervisor.directory, true);
+	}
 	close(c->word);
 }

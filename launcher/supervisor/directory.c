@@ -20,6 +20,7 @@
 #include "exporter/shared.h"
 
 #define CONTROL_SIZE 4096
+#define SETTLED_NS   100000000ull
 
 _Static_assert(sizeof(struct shared_control) <= CONTROL_SIZE, "the control file is one page");
 
@@ -38,20 +39,22 @@ static int control_map(struct directory *d)
 	return 0;
 }
 
-/* Others only wake us by it; it must stay theirs to write when they have dropped privileges. */
 static int control_open(struct directory *d, unsigned mode)
 {
 	struct stat st;
 
-	d->lock = openat(d->fd, SHARED_CONTROL, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+	d->lock = openat(d->fd, SHARED_CONTROL,
+			 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode);
 	if (d->lock < 0)
 		return -errno;
 	if (flock(d->lock, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (fstat(d->lock, &st) < 0)
 		return -errno;
+	if (st.st_uid != geteuid() || st.st_nlink != 1)
+		return -EPERM;
 	/* Not for the umask to decide. */
-	if (st.st_uid == geteuid() && fchmod(d->lock, mode) < 0)
+	if (fchmod(d->lock, mode) < 0)
 		return -errno;
 	return control_map(d);
 }
@@ -80,8 +83,8 @@ int directory_create(struct directory *d)
 	bool root = geteuid() == 0;
 	int err = -ENOENT;
 
-	*d = (struct directory){ .fd = -1, .lock = -1, .ours = true };
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		*d = (struct directory){ .fd = -1, .lock = -1, .ours = true };
 		snprintf(d->path, sizeof(d->path), "%s/tagalong-XXXXXX", places[i]);
 		if (!mkdtemp(d->path)) {
 			err = -errno;
@@ -90,7 +93,7 @@ int directory_create(struct directory *d)
 		/* Who has dropped root makes its file here, and sees no other's. */
 		err = root && chmod(d->path, 01733) < 0 ? -errno : 0;
 		if (!err)
-			err = directory_open(d, root ? 0666 : 0600);
+			err = directory_open(d, root ? 0644 : 0600);
 		if (!err)
 			return 0;
 		directory_leave(d, true);
@@ -110,7 +113,7 @@ int directory_use(struct directory *d, const char *path)
 		err = chmod(path, 01777) < 0 ? -errno : 0;
 	else if (errno != EEXIST)
 		err = -errno;
-	return err ? err : directory_open(d, 0666);
+	return err ? err : directory_open(d, 0644);
 }
 
 void directory_serve(struct directory *d)
@@ -118,7 +121,7 @@ void directory_serve(struct directory *d)
 	struct shared_control *c = d->control;
 	uint32_t pid = (uint32_t)getpid();
 
-	c->version = SHARED_VERSION;
+	c->layout = SHARED_LAYOUT;
 	c->destination = shared_destination(&config);
 	c->supervisor.pid_space = ring_pid_space();
 	c->supervisor.start_ticks = alive_start_ticks(pid);
@@ -130,14 +133,28 @@ void directory_serve(struct directory *d)
 	atomic_store(&c->supervisor.pid, pid);
 }
 
+static void remove_file(void *arg, const char *name)
+{
+	const struct directory *d = arg;
+
+	unlinkat(d->fd, name, 0);
+}
+
+/* Also what no supervisor got to see: of a process that ended just now, or in the middle of making
+ * its file, or that goes on by itself and cannot see the directory any more. */
+static void remove_ours(struct directory *d)
+{
+	directory_each(d, true, remove_file, d);
+	unlinkat(d->fd, SHARED_CONTROL, 0);
+	rmdir(d->path);
+}
+
 void directory_leave(struct directory *d, bool final)
 {
 	if (d->control && final)
 		atomic_store(&d->control->supervisor.pid, 0);
-	if (d->ours && d->fd >= 0)
-		unlinkat(d->fd, SHARED_CONTROL, 0);
-	if (d->ours)
-		rmdir(d->path);
+	if (d->ours && final)
+		remove_ours(d);
 	if (d->control)
 		munmap(d->control, CONTROL_SIZE);
 	if (d->lock >= 0)
@@ -172,6 +189,19 @@ void directory_wake(struct directory *d)
 	raw_futex(&d->control->wake, FUTEX_WAKE, INT_MAX, NULL);
 }
 
+void directory_look_again(struct directory *d)
+{
+	d->changed = (struct timespec){ 0 };
+}
+
+/* What changes within the same tick of the file system's clock does not show. */
+static bool is_settled(const struct timespec *changed)
+{
+	uint64_t at = (uint64_t)changed->tv_sec * 1000000000 + (uint64_t)changed->tv_nsec;
+
+	return (int64_t)(clock_realtime_ns() - at) > (int64_t)SETTLED_NS;
+}
+
 void directory_each(struct directory *d, bool all, void (*fn)(void *arg, const char *name),
 		    void *arg)
 {
@@ -190,7 +220,7 @@ void directory_each(struct directory *d, bool all, void (*fn)(void *arg, const c
 			close(fd);
 		return;
 	}
-	d->changed = st.st_mtim;
+	d->changed = is_settled(&st.st_mtim) ? st.st_mtim : (struct timespec){ 0 };
 	while ((entry = readdir(dir)) != NULL)
 		if (strncmp(entry->d_name, SHARED_PREFIX, sizeof(SHARED_PREFIX) - 1) == 0)
 			fn(arg, entry->d_name);

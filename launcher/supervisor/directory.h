@@ -16,7 +16,7 @@ struct directory {
 	int lock;  /* of the control file, locked as long as we live */
 	bool ours; /* made by us for one tree of processes: goes with us */
 	struct shared_control *control;
-	struct timespec changed; /* when it had last changed at the last look */
+	struct timespec changed; /* when it had last changed at the last look; 0: look again */
 };
 
 /* A new one in shared memory for one tree of processes. As root it can be entered by those who drop
@@ -24,7 +24,7 @@ struct directory {
 int directory_create(struct directory *d);
 
 /* Uses `path`, made if it is not there (mode 1777, for every process that can see it). -EBUSY:
- * another supervisor lives there. */
+ * another supervisor lives there; -EPERM: somebody else's file is in the place of ours. */
 int directory_use(struct directory *d, const char *path);
 
 /* From now on the calling process is its supervisor. */
@@ -37,7 +37,9 @@ void directory_alive(struct directory *d);
 void directory_wait(struct directory *d, uint32_t seen, unsigned ms);
 void directory_wake(struct directory *d);
 
-/* Calls fn for each process's file if any came or went since the last time (or `all`). */
+/* Calls fn for each process's file if any came or went since the last time (or `all`). Finished or
+ * not: directory_look_again() has the next call see all of them again. */
+void directory_look_again(struct directory *d);
 void directory_each(struct directory *d, bool all, void (*fn)(void *arg, const char *name),
 		    void *arg);
 
@@ -45,7 +47,7 @@ void directory_each(struct directory *d, bool all, void (*fn)(void *arg, const c
  */
 bool directory_is_named(const struct directory *d);
 
-/* We end. final: nobody comes after us. One of ours is removed. */
+/* We end. final: nobody comes after us. One of ours is removed with all that is in it. */
 void directory_leave(struct directory *d, bool final);
 
 #endif

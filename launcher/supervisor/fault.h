@@ -20,7 +20,7 @@ extern _Thread_local sigjmp_buf *fault_return;
 /* Once, before any thread. */
 void fault_init(void);
 
-#define fault_begin(buffer) (fault_return = &(buffer), sigsetjmp(buffer, 1))
+#define fault_begin(buffer) (fault_return = &(buffer), sigsetjmp(buffer, 0))
 
 static inline void fault_end(void)
 {

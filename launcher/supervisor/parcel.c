@@ -3,11 +3,9 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <string.h>
 #include "base/clock.h"
-#include "exporter/ring.h"
 
-#define PARCEL_BYTES  (1u << 20) /* of records; an encoder needs BATCH_ENCODE_FACTOR as much */
-#define PARCEL_MEMORY (4u << 20)
 /* A flush looks this often whether there is hope. */
 #define FLUSH_STEP_NS 20000000
 
@@ -17,32 +15,30 @@ void owner_put(struct owner *o)
 		free(o);
 }
 
-struct parcel *parcel_take(struct owner *o, struct ring *r, unsigned max_spans)
+struct parcel *parcel_new(struct owner *o, const struct batch *b)
 {
-	struct parcel *p = calloc(1, sizeof(*p));
+	size_t size = sizeof(struct parcel) + b->count * sizeof(b->records[0]) + b->bytes;
+	struct parcel *p = malloc(size);
+	char *at;
 
 	if (!p)
 		return NULL;
-	arena_init(&p->arena, PARCEL_MEMORY);
-	/* What is copied is ours to answer for; the program may go on. */
-	if (batch_collect(&p->batch, &p->arena, r, max_spans, PARCEL_BYTES))
-		ring_done(r, (uint32_t)p->batch.count);
-	else
-		goto nothing;
-	p->owner = o;
+	*p = (struct parcel){
+		.owner = o, .batch = *b, .size = size, .since_ns = clock_monotonic_ns()
+	};
 	p->batch.resource = &o->resource;
-	p->since_ns = clock_monotonic_ns();
+	p->batch.records = (const struct record_head **)(p + 1);
+	at = (char *)(p->batch.records + b->count);
+	for (size_t i = 0; i < b->count; i++) {
+		p->batch.records[i] = memcpy(at, b->records[i], b->records[i]->size);
+		at += b->records[i]->size;
+	}
 	atomic_fetch_add(&o->references, 1);
 	return p;
-nothing:
-	arena_free(&p->arena);
-	free(p);
-	return NULL;
 }
 
 void parcel_free(struct parcel *p)
 {
-	arena_free(&p->arena);
 	owner_put(p->owner);
 	free(p);
 }
@@ -73,12 +69,31 @@ bool queue_has_room(struct queue *q)
 void queue_put(struct queue *q, struct parcel *p)
 {
 	pthread_mutex_lock(&q->lock);
+	p->next = NULL;
 	*q->last = p;
 	q->last = &p->next;
-	q->bytes += p->arena.mapped;
+	q->bytes += p->size;
 	q->spans += p->batch.count;
 	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_end(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->ending = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_is_ending(struct queue *q)
+{
+	bool ending;
+
+	pthread_mutex_lock(&q->lock);
+	ending = q->ending;
+	pthread_mutex_unlock(&q->lock);
+	return ending;
 }
 
 void queue_close(struct queue *q)
@@ -109,7 +124,7 @@ void queue_wait(struct queue *q, size_t max_spans, uint64_t delay_ns, uint64_t u
 	pthread_mutex_lock(&q->lock);
 	q->busy = false;
 	pthread_cond_broadcast(&q->changed);
-	while (!q->closed && q->spans < max_spans && !(q->hurry && q->first)) {
+	while (!q->closed && q->spans < max_spans && !((q->hurry || q->ending) && q->first)) {
 		uint64_t due = q->first ? q->first->since_ns + delay_ns : UINT64_MAX;
 		struct timespec at;
 
@@ -133,7 +148,7 @@ static struct parcel *get(struct queue *q, size_t max_spans)
 
 	while (*end && (!spans || spans + (*end)->batch.count <= max_spans)) {
 		spans += (*end)->batch.count;
-		q->bytes -= (*end)->arena.mapped;
+		q->bytes -= (*end)->size;
 		end = &(*end)->next;
 	}
 	q->spans -= spans;

@@ -7,7 +7,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include "base/arena.h"
 #include "exporter/batch.h"
 #include "exporter/resource.h"
 
@@ -23,12 +22,14 @@ struct parcel {
 	struct parcel *next;
 	struct owner *owner;
 	struct batch batch;
-	struct arena arena; /* of the records */
-	uint64_t since_ns;  /* when it was taken, monotonic */
+	size_t size;       /* bytes of memory, all in all */
+	uint64_t since_ns; /* when it was taken, monotonic */
 };
 
-/* Takes what the ring holds, max_spans at most; NULL when there is nothing, or no memory. */
-struct parcel *parcel_take(struct owner *o, struct ring *r, unsigned max_spans);
+#define PARCEL_BYTES (1u << 20) /* of records; an encoder needs BATCH_ENCODE_FACTOR as much */
+
+/* A copy of the batch, in just the memory it needs. NULL: there is none. */
+struct parcel *parcel_new(struct owner *o, const struct batch *b);
 void parcel_free(struct parcel *p);
 
 struct queue {
@@ -38,7 +39,8 @@ struct queue {
 	size_t bytes, max_bytes, spans;
 	bool closed; /* nothing more comes */
 	bool busy;   /* what was got last is being sent */
-	bool hurry;  /* nothing waits for more to come */
+	bool hurry;  /* nothing waits for more to come, for a while */
+	bool ending; /* the same, for good */
 };
 
 void queue_init(struct queue *q, size_t max_bytes);
@@ -46,6 +48,10 @@ void queue_init(struct queue *q, size_t max_bytes);
 /* False: it is full, come again later. */
 bool queue_has_room(struct queue *q);
 void queue_put(struct queue *q, struct parcel *p);
+
+/* What is there, and what still comes, is to be dealt with at once. */
+void queue_end(struct queue *q);
+bool queue_is_ending(struct queue *q);
 
 /* Nothing more will be put: queue_wait() waits for nothing any more. */
 void queue_close(struct queue *q);

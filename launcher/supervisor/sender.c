@@ -133,12 +133,24 @@ static void send_otlp(struct sender *s, const struct parcel *list, bool leave)
 
 /* ---- a list of parcels ---- */
 
+static bool out_of_time(const struct sender *s)
+{
+	return atomic_load(&s->stop) || clock_monotonic_ns() >= s->deadline_ns;
+}
+
+/* A pipe that nobody reads from takes its time for each. */
 static void send_local(struct sender *s, const struct parcel *list)
 {
 	for (const struct parcel *p = list; p; p = p->next) {
 		struct outcome o;
 
+		if (s->local_fails && out_of_time(s)) {
+			if (!s->to_otlp)
+				count_add(spans_dropped_exit, p->batch.count);
+			continue;
+		}
 		sink_export(&s->sink, &p->batch, UINT64_MAX, &o);
+		s->local_fails = o.loss != LOSS_NONE;
 		/* A span counts once: under what OTLP says, where there is OTLP. */
 		if (!s->to_otlp) {
 			count(exports);
@@ -157,15 +169,10 @@ static void list_free(struct parcel *list)
 	}
 }
 
-static bool out_of_time(const struct sender *s)
-{
-	return atomic_load(&s->stop) || clock_monotonic_ns() >= s->deadline_ns;
-}
-
 /* The end has come, and waiting for the receiver would be in vain. */
 static bool must_leave(const struct sender *s)
 {
-	return queue_is_closed(s->queue) && (out_of_time(s) || otlp_way_failing(&s->way));
+	return queue_is_ending(s->queue) && (out_of_time(s) || otlp_way_failing(&s->way));
 }
 
 static void send_list(struct sender *s, struct parcel *list)
@@ -182,7 +189,7 @@ static void send_list(struct sender *s, struct parcel *list)
 /* The receiver has asked to be left alone; what is closed ends that. */
 static void hold_off(struct sender *s)
 {
-	while (!queue_is_closed(s->queue) && clock_monotonic_ns() < s->hold_off_ns)
+	while (!queue_is_ending(s->queue) && clock_monotonic_ns() < s->hold_off_ns)
 		queue_wait(s->queue, SIZE_MAX, UINT64_MAX / 2, s->hold_off_ns);
 }
 
@@ -224,12 +231,15 @@ int sender_start(struct sender *s)
 	return err;
 }
 
-static bool hopeless(const void *arg)
+bool sender_is_failing(const struct sender *s)
 {
-	const struct sender *s = arg;
-
 	return s->to_otlp &&
 	       (otlp_way_failing(&s->way) || clock_monotonic_ns() < atomic_load(&s->hold_off_ns));
+}
+
+static bool hopeless(const void *arg)
+{
+	return sender_is_failing(arg);
 }
 
 void sender_flush(struct sender *s, uint64_t deadline_ns)
@@ -238,10 +248,16 @@ void sender_flush(struct sender *s, uint64_t deadline_ns)
 		queue_flush(s->queue, deadline_ns, hopeless, s);
 }
 
-static void stop(struct sender *s)
+void sender_stop(struct sender *s)
 {
 	atomic_store(&s->stop, 1);
 	raw_futex(&s->stop, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+void sender_hurry(struct sender *s, uint64_t deadline_ns)
+{
+	atomic_store(&s->deadline_ns, deadline_ns);
+	queue_end(s->queue);
 }
 
 void sender_end(struct sender *s, uint64_t deadline_ns)
@@ -249,7 +265,7 @@ void sender_end(struct sender *s, uint64_t deadline_ns)
 	struct timespec at;
 	uint64_t now = clock_monotonic_ns();
 
-	atomic_store(&s->deadline_ns, deadline_ns);
+	sender_hurry(s, deadline_ns);
 	queue_close(s->queue);
 	if (!s->started)
 		return;
@@ -257,7 +273,7 @@ void sender_end(struct sender *s, uint64_t deadline_ns)
 	at.tv_nsec = (long)(deadline_ns % 1000000000);
 	if (now >= deadline_ns ||
 	    pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &at) != 0) {
-		stop(s);
+		sender_stop(s);
 		pthread_join(s->thread, NULL);
 	}
 	s->started = false;

@@ -13,6 +13,7 @@ struct sender {
 	struct queue *queue;
 	struct sink sink; /* file and console */
 	bool to_otlp;
+	bool local_fails; /* the last time */
 	struct otlp_way way;
 	struct arena arena; /* of one request */
 	uint64_t delay_ns;
@@ -30,6 +31,16 @@ int sender_start(struct sender *s);
 /* Has what is in the queue sent, until the deadline (monotonic), or until the receiver is known not
  * to take it. */
 void sender_flush(struct sender *s, uint64_t deadline_ns);
+
+/* The last export got no final answer, or the receiver wants to be left alone. Any thread. */
+bool sender_is_failing(const struct sender *s);
+
+/* The end has come: from now on, and until sender_end(), everything goes at once, or as that says.
+ */
+void sender_hurry(struct sender *s, uint64_t deadline_ns);
+
+/* Nothing is waited for any more. */
+void sender_stop(struct sender *s);
 
 /* The queue is closed: what is in it may be sent until the deadline (monotonic), not at all when
  * the last export failed; what is left is kept on disk or counted as spans_dropped_exit. Returns

@@ -14,10 +14,12 @@
 #include "exporter/ring_layout.h"
 #include "launcher/supervisor/fault.h"
 
-#define FILE_MAX   (512u << 20) /* a queue of a million spans needs less */
-#define UNREADY_S  10           /* a file that its process did not finish */
-#define IDLE_NS    600000000000ull
-#define RETIRED_NS 2000000000ull /* no writer takes that long for a record */
+#define FILE_MAX  (512u << 20) /* a queue of a million spans needs less */
+#define UNREADY_S 10           /* a file that its process did not finish */
+#define IDLE_NS   600000000000ull
+#define LEFT_NS   1500000000ull /* an exec that fails does so sooner */
+#define CLOSED_NS 2000000000ull /* no writer takes that long for a record */
+#define ROUND     16384         /* spans of one process before the others' turn */
 
 /* ---- opening ---- */
 
@@ -30,7 +32,7 @@ static int read_head(struct source *s)
 
 	if (!atomic_load_explicit(&f->ready, memory_order_acquire))
 		return -EAGAIN;
-	if (f->magic != SHARED_MAGIC || f->version != SHARED_VERSION)
+	if (f->magic != SHARED_MAGIC || f->layout != SHARED_LAYOUT)
 		return -EPROTO;
 	if (ring_at < sizeof(*f) || ring_at % 4096 || ring_at > s->size ||
 	    ring_size > s->size - ring_at || n > RESOURCE_PACKED_MAX)
@@ -136,63 +138,125 @@ fail:
 
 /* ---- draining ---- */
 
-static int take(struct source *s, struct queue *q, unsigned max_spans, unsigned call_at)
+/* What is copied is ours to answer for; the program may go on. The number of spans. */
+static int collect(const struct source *s, struct arena *a, struct batch *b, unsigned max_spans)
 {
-	struct parcel *p;
-	int taken = 0;
-
 	/* The head may have changed under us: a larger ring would reach past the mapping. */
 	if (!ring_check(s->ring, s->ring_size))
 		return -EFAULT;
-	ring_set_wake(s->ring, call_at);
-	while (queue_has_room(q) && (p = parcel_take(s->owner, s->ring, max_spans)) != NULL) {
-		taken += (int)p->batch.count;
-		queue_put(q, p);
-	}
-	if (taken)
-		s->active_ns = clock_monotonic_ns();
-	return queue_has_room(q) || !ring_waiting(s->ring) ? taken : -EAGAIN;
+	ring_set_wake(s->ring, max_spans);
+	batch_collect(b, a, s->ring, max_spans, PARCEL_BYTES);
+	ring_done(s->ring, (uint32_t)b->count);
+	return (int)b->count;
 }
 
-int source_take(struct source *s, struct queue *q, unsigned max_spans, unsigned call_at)
+static int collect_safely(const struct source *s, struct arena *a, struct batch *b,
+			  unsigned max_spans)
 {
 	sigjmp_buf here;
 	int n;
 
 	if (fault_begin(here))
 		return -EFAULT;
-	n = take(s, q, max_spans, call_at);
+	n = collect(s, a, b, max_spans);
 	fault_end();
 	return n;
 }
 
+static int take_one(struct source *s, struct queue *q, struct arena *a, unsigned max_spans)
+{
+	struct parcel *p;
+	struct batch b;
+	int n = collect_safely(s, a, &b, max_spans);
+
+	if (n > 0) {
+		p = parcel_new(s->owner, &b);
+		if (p)
+			queue_put(q, p);
+		else
+			count_add(spans_dropped_memory, b.count);
+		s->active_ns = clock_monotonic_ns();
+	}
+	arena_reset(a);
+	return n;
+}
+
+int source_take(struct source *s, struct queue *q, struct arena *a, unsigned max_spans)
+{
+	int taken = 0, n;
+
+	do {
+		if (!queue_has_room(q) || taken >= ROUND)
+			return -EAGAIN;
+		n = take_one(s, q, a, max_spans);
+		taken += n > 0 ? n : 0;
+	} while (n > 0);
+	return n < 0 ? n : taken;
+}
+
 /* ---- the end ---- */
 
-static bool retire(struct source *s, uint64_t now)
+static void close_file(struct source *s, uint32_t from, uint64_t now)
 {
 	sigjmp_buf here;
 
-	if (s->retired_ns)
-		return now - s->retired_ns > RETIRED_NS;
-	if (now - s->active_ns < IDLE_NS || fault_begin(here))
-		return false;
-	atomic_store(&s->file->retired, 1);
+	if (fault_begin(here))
+		return;
+	if (atomic_compare_exchange_strong(&s->file->use, &from, SHARED_CLOSED))
+		s->closed_ns = now;
 	fault_end();
-	s->retired_ns = now;
+}
+
+static uint32_t use_of(const struct source *s)
+{
+	sigjmp_buf here;
+	uint32_t use;
+
+	if (fault_begin(here))
+		return SHARED_USED;
+	use = atomic_load(&s->file->use);
+	fault_end();
+	return use;
+}
+
+/* Whether the process has had the time to see that the file is closed. */
+static bool is_given_up(struct source *s, bool process_lives)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (s->closed_ns)
+		return now - s->closed_ns > CLOSED_NS;
+	if (use_of(s) != SHARED_LEFT)
+		s->left_ns = 0;
+	else if (!s->left_ns)
+		s->left_ns = now;
+	else if (now - s->left_ns > LEFT_NS)
+		close_file(s, SHARED_LEFT, now);
+	if (!process_lives && now - s->active_ns > IDLE_NS)
+		close_file(s, SHARED_USED, now);
 	return false;
 }
 
 bool source_has_ended(struct source *s)
 {
-	switch (alive_check(s->pid, s->pid_space, s->start_ticks)) {
-	case ALIVE_YES:
-		return false;
-	case ALIVE_NO:
-		return true;
-	case ALIVE_UNKNOWN:
-		break;
-	}
-	return retire(s, clock_monotonic_ns());
+	enum alive alive = alive_check(s->pid, s->pid_space, s->start_ticks);
+
+	return alive == ALIVE_NO || is_given_up(s, alive == ALIVE_YES);
+}
+
+/* A supervisor that another one follows leaves the file, and what it has reported of it. */
+static void report(struct source *s, bool keep)
+{
+	struct counters now = { 0 }, news = { 0 };
+
+	counters_add(&now, &s->file->counters);
+	counters_add(&news, &now);
+	counters_take(&news, &s->file->reported);
+	counters_add(atomic_load(&counters_place), &news);
+	if (keep)
+		memcpy(&s->file->reported, &now, sizeof(now));
+	else if (ring_check(s->ring, s->ring_size))
+		count_add(spans_dropped_exit, ring_waiting(s->ring));
 }
 
 void source_close(struct source *s, struct directory *d, bool keep)
@@ -200,7 +264,7 @@ void source_close(struct source *s, struct directory *d, bool keep)
 	sigjmp_buf here;
 
 	if (!fault_begin(here)) {
-		counters_add(atomic_load(&counters_place), &s->file->counters);
+		report(s, keep);
 		fault_end();
 	}
 	if (!keep)

@@ -5,6 +5,7 @@
 #define LAUNCHER_SUPERVISOR_SOURCE_H
 
 #include "exporter/shared_layout.h"
+#include "base/arena.h"
 #include "launcher/supervisor/directory.h"
 #include "launcher/supervisor/parcel.h"
 
@@ -18,24 +19,27 @@ struct source {
 	struct owner *owner;
 	uint32_t pid;
 	uint64_t pid_space, start_ticks;
-	uint64_t active_ns;  /* the last time something was taken */
-	uint64_t retired_ns; /* when it was told to make a new file, 0 not */
+	uint64_t active_ns; /* the last time something was taken */
+	uint64_t left_ns;   /* since when it is left, 0 not */
+	uint64_t closed_ns; /* when its process was told to make a new one, 0 not */
 };
 
 /* Maps the file and becomes its consumer. 0; -EAGAIN: not finished yet; -EBUSY: somebody else
  * drains it; other negative errno: it is nothing of ours, or not to be read. */
 int source_open(struct source **out, struct directory *d, const char *name);
 
-/* Takes what it holds into the queue as far as that has room, and asks to be called when
- * call_at spans wait. The number of spans, -EAGAIN when some are left, -EFAULT when the file cannot
- * be read any more. */
-int source_take(struct source *s, struct queue *q, unsigned max_spans, unsigned call_at);
+/* Takes what it holds into the queue as far as that has room, in parcels of at most max_spans,
+ * whose records stand in the arena for a moment, and asks to be called when as many wait. The
+ * number of spans, -EAGAIN when some are left, -EFAULT when the file cannot be read any more. */
+int source_take(struct source *s, struct queue *q, struct arena *a, unsigned max_spans);
 
-/* Whether nothing more can come: its process has ended. A file that is of no known use (idle for
- * long, in a pid namespace that we cannot look into) is retired first: true some time after. */
+/* Whether nothing more can come: its process has ended. A file that is of no known use (left for an
+ * exec, or idle for long in a pid namespace that we cannot look into) is closed first: true some
+ * time after. */
 bool source_has_ended(struct source *s);
 
-/* What it has counted becomes part of our own counters; the file goes, unless `keep`. */
+/* What it has counted becomes part of our own counters; the file goes, with what is left in it
+ * (counted as spans_dropped_exit), unless `keep`. */
 void source_close(struct source *s, struct directory *d, bool keep);
 
 #endif

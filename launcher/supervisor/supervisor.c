@@ -20,11 +20,14 @@
 #define LOOK_NS      1000000000ull
 #define NEED_NS      3000000000ull
 #define STATS_LINE   3000
-#define LOOK_EACH_NS 2000000ull /* with many processes more seldom: two system calls each */
+#define LOOK_EACH_NS 2000000ull /* with many processes more seldom: some system calls each */
+#define BATCH_MEMORY (4u << 20)
+#define END_NS       1000000000ull /* past the deadline, to put away what nobody will send */
 
 int supervisor_init(struct supervisor *s)
 {
-	memset(&s->sources, 0, sizeof(*s) - offsetof(struct supervisor, sources));
+	memset(&s->complaints, 0, sizeof(*s) - offsetof(struct supervisor, complaints));
+	arena_init(&s->arena, BATCH_MEMORY);
 	queue_init(&s->queue, QUEUE_MEMORY);
 	fault_init();
 	return sender_init(&s->sender, &s->queue);
@@ -54,10 +57,11 @@ static void meet(void *arg, const char *name)
 		s->count++;
 		s->served++;
 	} else if (err == -EAGAIN) {
-		s->directory.changed.tv_sec = 0; /* look again */
+		directory_look_again(&s->directory);
 	} else if (err != -EBUSY && err != -ENOENT) {
-		log_warn("%s/%s is not what it should be (error %d): it is not read",
-			 s->directory.path, name, -err);
+		complain(&s->complaints,
+			 "a file in %s is not what it should be (error %d): it is not read",
+			 s->directory.path, -err);
 	}
 }
 
@@ -79,13 +83,14 @@ static bool take_all(struct supervisor *s, bool look)
 
 	for (struct source **at = &s->sources; *at;) {
 		bool over = look && source_has_ended(*at);
-		int n = source_take(*at, &s->queue, config.bsp_max_batch, config.bsp_max_batch);
+		int n = source_take(*at, &s->queue, &s->arena, config.bsp_max_batch);
 
 		if (n == -EAGAIN)
 			full = true;
 		if (n == -EFAULT)
-			log_warn("%s/%s cannot be read any more: what it held is lost",
-				 s->directory.path, (*at)->name);
+			complain(&s->complaints,
+				 "a file in %s cannot be read any more: what it held is lost",
+				 s->directory.path);
 		if (n == -EFAULT || (over && n != -EAGAIN))
 			part(s, at, false);
 		else
@@ -107,7 +112,7 @@ static bool time_to_look(struct supervisor *s)
 static bool look_round(struct supervisor *s, bool look)
 {
 	directory_alive(&s->directory);
-	directory_each(&s->directory, false, meet, s);
+	directory_each(&s->directory, look, meet, s);
 	return take_all(s, look);
 }
 
@@ -182,9 +187,25 @@ static void print_stats(const struct supervisor *s)
 	log_print("all of %u processes:%s", s->served, text_string(&t));
 }
 
+/* What a sender that is out of time leaves makes room for the rest. */
+static void take_the_rest(struct supervisor *s, uint64_t deadline_ns)
+{
+	uint64_t now = 0;
+
+	sender_hurry(&s->sender, deadline_ns);
+	while (look_round(s, true) && now < deadline_ns + END_NS) {
+		now = clock_monotonic_ns();
+		if (now >= deadline_ns)
+			sender_stop(&s->sender);
+		pause_ms(FULL_MS);
+	}
+}
+
 void supervisor_end(struct supervisor *s, uint64_t deadline_ns, bool keep)
 {
-	look_round(s, true);
+	/* Rings that stay are as good a place to wait in. */
+	if (!keep || !sender_is_failing(&s->sender))
+		take_the_rest(s, deadline_ns);
 	sender_end(&s->sender, deadline_ns);
 	while (s->sources)
 		part(s, &s->sources, keep);

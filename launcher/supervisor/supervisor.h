@@ -5,6 +5,7 @@
 #ifndef LAUNCHER_SUPERVISOR_SUPERVISOR_H
 #define LAUNCHER_SUPERVISOR_SUPERVISOR_H
 
+#include "exporter/complaint.h"
 #include "launcher/supervisor/directory.h"
 #include "launcher/supervisor/sender.h"
 #include "launcher/supervisor/source.h"
@@ -13,6 +14,8 @@ struct supervisor {
 	struct directory directory;
 	struct queue queue;
 	struct sender sender;
+	struct arena arena; /* of what is being copied out of a ring */
+	struct complaints complaints;
 	struct source *sources;
 	unsigned count, served; /* now, and ever */
 	uint64_t look_ns;       /* when to look again which processes live */
