@@ -266,6 +266,11 @@ uint32_t exporter_waiting(void)
 	return exporter_way() == WAY_IN_PROCESS ? drain_waiting(&exporter.drain) : ring_waiting(r);
 }
 
+bool exporter_is_shared(void)
+{
+	return exporter_way() == WAY_SUPERVISED;
+}
+
 bool exporter_is_endpoint(struct bytes host, uint16_t port)
 {
 	return (exporter.sink.to_otlp && transport_owns(&exporter.sink.transport, host, port)) ||

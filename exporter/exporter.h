@@ -45,6 +45,9 @@ void exporter_child(bool inside);
 /* Spans committed whose fate is not known yet: they wait, or are on their way. */
 uint32_t exporter_waiting(void);
 
+/* What this process counts is counted by its supervisor, too. */
+bool exporter_is_shared(void);
+
 /* True when address:port is where our own spans go (no trace headers are sent there). */
 bool exporter_is_endpoint(struct bytes host, uint16_t port);
 

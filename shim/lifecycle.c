@@ -192,7 +192,7 @@ static void print_stats(void)
 	struct text t = TEXT_ON(line);
 
 	counters_each(put_counter, &t);
-	log_print("%s", text_string(&t));
+	log_print(exporter_is_shared() ? "shared:%s" : "%s", text_string(&t));
 }
 
 /* It may fail, and then everything goes on: what is open is left so. If it succeeds nobody ends it,

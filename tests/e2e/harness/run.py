@@ -133,10 +133,11 @@ class Counters(dict):
 
 
 def stats_of(text):
-    """The counters of the TAGALONG_STATS lines in a text, summed."""
+    """The counters of the TAGALONG_STATS lines in a text, summed. Those of a process whose supervisor counts are in the
+    supervisor's line: "shared:" is in front of them."""
     total = Counters()
     for line in text.splitlines():
-        if re.match(r"tagalong\[\d+\]:  ?\w+=\d", line):
+        if re.match(r"tagalong\[\d+\]: (all of \d+ processes:)? ?\w+=\d", line):
             for name, value in re.findall(r"(\w+)=(\d+)", line):
                 total[name] += int(value)
     return total
