@@ -28,18 +28,22 @@ struct shared_world {
 	struct shared shared;
 };
 
+/* Good for some more calls. */
 static inline char *text_copy(const char *format, const char *argument)
 {
-	char *text;
+	static char room[16][512];
+	static unsigned next;
+	char *text = room[next++ % 16];
 
-	cr_assert(asprintf(&text, format, argument) > 0);
-	return text; /* the test's process ends soon */
+	snprintf(text, sizeof(room[0]), format, argument);
+	return text;
 }
 
 /* As a process that finds the directory's name in its environment. */
 static inline void world_join(struct shared_world *w, const char *path)
 {
-	char *envp[] = { "OTEL_SERVICE_NAME=unit", text_copy("TAGALONG_SHARED_DIR=%s", path), NULL };
+	char *envp[] = { "OTEL_SERVICE_NAME=unit", text_copy("TAGALONG_SHARED_DIR=%s", path),
+			 NULL };
 
 	w->config = config;
 	w->config.shared_dir = text_copy("%s", path);

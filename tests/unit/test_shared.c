@@ -190,6 +190,9 @@ Test(shared, there_is_no_address_space)
 {
 	struct rlimit little = { 1 << 20, 1 << 30 };
 
+#ifdef TAGALONG_SANITIZED
+	cr_skip_test("a sanitizer needs more");
+#endif
 	cr_assert_eq(setrlimit(RLIMIT_AS, &little), 0);
 	cr_expect_eq(world_open(&world), -ENOMEM);
 	little.rlim_cur = little.rlim_max;
