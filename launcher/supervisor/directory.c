@@ -18,6 +18,7 @@
 #include "exporter/alive.h"
 #include "exporter/ring_layout.h"
 #include "exporter/shared.h"
+#include "launcher/supervisor/sweep.h"
 
 #define CONTROL_SIZE 4096
 #define SETTLED_NS   100000000ull
@@ -85,7 +86,8 @@ int directory_create(struct directory *d)
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		*d = (struct directory){ .fd = -1, .lock = -1, .ours = true };
-		snprintf(d->path, sizeof(d->path), "%s/tagalong-XXXXXX", places[i]);
+		sweep(places[i]);
+		snprintf(d->path, sizeof(d->path), "%s/" SWEEP_NAME "XXXXXX", places[i]);
 		if (!mkdtemp(d->path)) {
 			err = -errno;
 			continue;

@@ -41,6 +41,39 @@ Test(directory, ours_goes_with_all_that_is_in_it)
 	cr_expect_eq(world.shared.control->supervisor.pid, 0, "and its processes can know");
 }
 
+static void make_old(const char *path)
+{
+	cr_assert_eq(utimensat(AT_FDCWD, path, (struct timespec[]){ { 1, 0 }, { 1, 0 } }, 0), 0);
+}
+
+static void new_one(struct directory *d, bool old)
+{
+	cr_assert_eq(directory_create(d), 0);
+	close(openat(d->fd, "spans-a", O_CREAT | O_WRONLY, 0600));
+	if (old)
+		make_old(d->path);
+}
+
+Test(directory, what_the_killed_have_left_goes_with_the_next_one)
+{
+	struct directory killed, lives, fresh, next;
+
+	new_one(&killed, true);
+	close(killed.lock);
+	new_one(&lives, true);
+	new_one(&fresh, false);
+	close(fresh.lock);
+	cr_assert_eq(directory_create(&next), 0);
+	cr_expect_neq(access(killed.path, F_OK), 0);
+	cr_expect_eq(access(lives.path, F_OK), 0, "its supervisor has it locked");
+	cr_expect_eq(access(fresh.path, F_OK), 0, "it may be about to");
+	killed.lock = fresh.lock = -1;
+	directory_leave(&killed, true);
+	directory_leave(&lives, true);
+	directory_leave(&fresh, true);
+	directory_leave(&next, true);
+}
+
 Test(directory, no_file_is_missed_however_soon_it_comes_after_another)
 {
 	for (unsigned i = 0; i < 300; i++) {
