@@ -49,8 +49,7 @@ static void sweep_one(int place, const char *name)
 	if (fd < 0)
 		return;
 	if (is_ours_and_settled(fd))
-		control = openat(fd, SHARED_CONTROL,
-				 O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		control = openat(fd, SHARED_CONTROL, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (control >= 0 && flock(control, LOCK_EX | LOCK_NB) == 0) {
 		remove_files(fd);
 		unlinkat(place, name, AT_REMOVEDIR);

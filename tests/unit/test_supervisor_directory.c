@@ -54,20 +54,28 @@ static void new_one(struct directory *d, bool old)
 		make_old(d->path);
 }
 
+/* As when its process is gone: a mapping holds the lock as well. */
+static void let_go(struct directory *d)
+{
+	close(d->lock);
+	munmap(d->control, 4096);
+	d->lock = -1;
+	d->control = NULL;
+}
+
 Test(directory, what_the_killed_have_left_goes_with_the_next_one)
 {
 	struct directory killed, lives, fresh, next;
 
 	new_one(&killed, true);
-	close(killed.lock);
+	let_go(&killed);
 	new_one(&lives, true);
 	new_one(&fresh, false);
-	close(fresh.lock);
+	let_go(&fresh);
 	cr_assert_eq(directory_create(&next), 0);
 	cr_expect_neq(access(killed.path, F_OK), 0);
 	cr_expect_eq(access(lives.path, F_OK), 0, "its supervisor has it locked");
 	cr_expect_eq(access(fresh.path, F_OK), 0, "it may be about to");
-	killed.lock = fresh.lock = -1;
 	directory_leave(&killed, true);
 	directory_leave(&lives, true);
 	directory_leave(&fresh, true);
