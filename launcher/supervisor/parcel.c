@@ -66,6 +66,16 @@ bool queue_has_room(struct queue *q)
 	return room;
 }
 
+bool queue_is_pressed(struct queue *q)
+{
+	bool pressed;
+
+	pthread_mutex_lock(&q->lock);
+	pressed = q->bytes > q->max_bytes / 2;
+	pthread_mutex_unlock(&q->lock);
+	return pressed;
+}
+
 void queue_put(struct queue *q, struct parcel *p)
 {
 	pthread_mutex_lock(&q->lock);
@@ -139,6 +149,27 @@ void queue_wait(struct queue *q, size_t max_spans, uint64_t delay_ns, uint64_t u
 		pthread_cond_timedwait(&q->changed, &q->lock, &at);
 	}
 	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_leave(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->left = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_wait_left(struct queue *q, uint64_t until_ns)
+{
+	struct timespec at = as_timespec(until_ns);
+	bool left;
+
+	pthread_mutex_lock(&q->lock);
+	while (!q->left && clock_monotonic_ns() < until_ns)
+		pthread_cond_timedwait(&q->changed, &q->lock, &at);
+	left = q->left;
+	pthread_mutex_unlock(&q->lock);
+	return left;
 }
 
 static struct parcel *get(struct queue *q, size_t max_spans)

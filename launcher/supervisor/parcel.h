@@ -41,6 +41,7 @@ struct queue {
 	bool busy;   /* what was got last is being sent */
 	bool hurry;  /* nothing waits for more to come, for a while */
 	bool ending; /* the same, for good */
+	bool left;   /* nobody gets any more */
 };
 
 void queue_init(struct queue *q, size_t max_bytes);
@@ -48,6 +49,9 @@ void queue_init(struct queue *q, size_t max_bytes);
 /* False: it is full, come again later. */
 bool queue_has_room(struct queue *q);
 void queue_put(struct queue *q, struct parcel *p);
+
+/* It is half full. */
+bool queue_is_pressed(struct queue *q);
 
 /* What is there, and what still comes, is to be dealt with at once. */
 void queue_end(struct queue *q);
@@ -60,6 +64,10 @@ bool queue_is_closed(struct queue *q);
 /* Waits until max_spans are there, or some have waited for delay_ns, or the queue is closed, or
  * until_ns (monotonic) has come. What was got before has been dealt with. */
 void queue_wait(struct queue *q, size_t max_spans, uint64_t delay_ns, uint64_t until_ns);
+
+/* Whoever gets has gone; waits for that until until_ns (monotonic): false, it has not. */
+void queue_leave(struct queue *q);
+bool queue_wait_left(struct queue *q, uint64_t until_ns);
 
 /* The oldest parcels with about max_spans together (one at least), as a list; NULL: empty. */
 struct parcel *queue_get(struct queue *q, size_t max_spans);

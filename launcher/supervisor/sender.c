@@ -131,11 +131,19 @@ static void send_otlp(struct sender *s, const struct parcel *list, bool leave)
 	free(r.p);
 }
 
+/* A call to stop was for what was waited for then. */
+static void may_wait(struct sender *s)
+{
+	atomic_store(&s->stop, 0);
+	if (atomic_load(&s->over))
+		atomic_store(&s->stop, 1);
+}
+
 /* ---- a list of parcels ---- */
 
 static bool out_of_time(const struct sender *s)
 {
-	return atomic_load(&s->stop) || clock_monotonic_ns() >= s->deadline_ns;
+	return atomic_load(&s->over) || clock_monotonic_ns() >= s->deadline_ns;
 }
 
 /* A pipe that nobody reads from takes its time for each. */
@@ -179,6 +187,7 @@ static void send_list(struct sender *s, struct parcel *list)
 {
 	if (s->sink.to_file || s->sink.to_console)
 		send_local(s, list);
+	may_wait(s);
 	if (s->to_otlp)
 		send_otlp(s, list, must_leave(s));
 	list_free(list);
@@ -197,8 +206,22 @@ static void catch_up(struct sender *s)
 {
 	bool more = true;
 
-	while (more && !must_leave(s) && clock_monotonic_ns() >= otlp_way_due(&s->way))
+	/* What comes meanwhile goes behind it: a queue that fills has its turn. */
+	while (more && !must_leave(s) && !queue_is_pressed(s->queue) &&
+	       clock_monotonic_ns() >= otlp_way_due(&s->way))
 		otlp_way_catch_up(&s->way, s->deadline_ns, &more);
+}
+
+static void interrupt(struct sender *s)
+{
+	atomic_store(&s->stop, 1);
+	raw_futex(&s->stop, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+void sender_press(struct sender *s)
+{
+	if (s->to_otlp && s->way.spill)
+		interrupt(s);
 }
 
 static void *sender_main(void *arg)
@@ -217,8 +240,10 @@ static void *sender_main(void *arg)
 		if (s->to_otlp)
 			catch_up(s);
 		if (!list && queue_is_closed(s->queue))
-			return NULL;
+			break;
 	}
+	queue_leave(s->queue);
+	return NULL;
 }
 
 int sender_start(struct sender *s)
@@ -250,8 +275,8 @@ void sender_flush(struct sender *s, uint64_t deadline_ns)
 
 void sender_stop(struct sender *s)
 {
-	atomic_store(&s->stop, 1);
-	raw_futex(&s->stop, FUTEX_WAKE, INT_MAX, NULL);
+	atomic_store(&s->over, true);
+	interrupt(s);
 }
 
 void sender_hurry(struct sender *s, uint64_t deadline_ns)
@@ -262,20 +287,13 @@ void sender_hurry(struct sender *s, uint64_t deadline_ns)
 
 void sender_end(struct sender *s, uint64_t deadline_ns)
 {
-	struct timespec at;
-	uint64_t now = clock_monotonic_ns();
-
 	sender_hurry(s, deadline_ns);
 	queue_close(s->queue);
 	if (!s->started)
 		return;
-	at.tv_sec = (time_t)(deadline_ns / 1000000000);
-	at.tv_nsec = (long)(deadline_ns % 1000000000);
-	if (now >= deadline_ns ||
-	    pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &at) != 0) {
+	if (!queue_wait_left(s->queue, deadline_ns))
 		sender_stop(s);
-		pthread_join(s->thread, NULL);
-	}
+	pthread_join(s->thread, NULL);
 	s->started = false;
 	if (s->to_otlp)
 		otlp_way_free(&s->way);

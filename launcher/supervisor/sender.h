@@ -19,7 +19,8 @@ struct sender {
 	uint64_t delay_ns;
 	_Atomic uint64_t hold_off_ns; /* the receiver asked to be left alone until then */
 	_Atomic uint64_t deadline_ns; /* of everything, once the end has come */
-	_Atomic uint32_t stop;        /* ends all waits; a futex */
+	_Atomic uint32_t stop;        /* ends the wait for the receiver; a futex */
+	_Atomic bool over;            /* and all that come */
 	pthread_t thread;
 	bool started;
 };
@@ -31,6 +32,10 @@ int sender_start(struct sender *s);
 /* Has what is in the queue sent, until the deadline (monotonic), or until the receiver is known not
  * to take it. */
 void sender_flush(struct sender *s, uint64_t deadline_ns);
+
+/* The queue fills while the receiver is waited for: where there is a disk to wait on, that is what
+ * happens now. */
+void sender_press(struct sender *s);
 
 /* The last export got no final answer, or the receiver wants to be left alone. Any thread. */
 bool sender_is_failing(const struct sender *s);
