@@ -14,6 +14,8 @@
 #define PAGE         4096
 #define LOOK_EVERY   1000000000ull
 #define NAME_TRIES   8
+#define PIECE        ((size_t)262144) /* of a file, given memory in one call */
+#define PIECE_TRIES  1000
 #define PAGES(n)     (((n) + PAGE - 1) & ~(size_t)(PAGE - 1))
 #define CONTROL_SIZE PAGES(sizeof(struct shared_control))
 #define HEAD_SIZE    PAGES(sizeof(struct shared_file))
@@ -101,16 +103,6 @@ static int open_own(const char *path, int flags, unsigned mode)
 	return fd < 0 ? fd : own_fd_adopt(OWN_FD_SHARED, fd);
 }
 
-static int map(int fd, size_t size, int protection, void **out)
-{
-	void *p = raw_mmap(NULL, size, protection, MAP_SHARED, fd, 0);
-
-	if (raw_is_error(p))
-		return (int)(long)p;
-	*out = p;
-	return 0;
-}
-
 /* In a directory that everybody may write to, anybody could pass for the supervisor. */
 static int owner_check(struct shared *s, const struct stat *control)
 {
@@ -141,7 +133,7 @@ static int control_map(struct shared *s, const struct config *c)
 {
 	int fd = open_own(path_of(s, SHARED_CONTROL, 0), O_RDONLY, 0);
 	struct stat st;
-	void *p = NULL;
+	void *p;
 	int err;
 
 	if (fd < 0)
@@ -151,11 +143,10 @@ static int control_map(struct shared *s, const struct config *c)
 		err = -EPROTO;
 	if (!err)
 		err = owner_check(s, &st);
-	if (!err)
-		err = map(fd, CONTROL_SIZE, PROT_READ, &p);
+	p = err ? NULL : raw_mmap(NULL, CONTROL_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	own_fd_close(OWN_FD_SHARED);
-	if (err)
-		return err;
+	if (err || raw_is_error(p))
+		return err ? err : -ENOMEM;
 	err = control_check(p, c);
 	if (err) {
 		raw_munmap(p, CONTROL_SIZE);
@@ -174,26 +165,20 @@ static bool may_have(size_t size)
 	return size <= limit.rlim_cur;
 }
 
-/* A new file of this size, all its memory there: afterwards no write to the mapping can find the
- * file system full, which would be SIGBUS in the program. */
-static int file_make(struct shared *s, size_t size, struct shared_file **out)
+/* In pieces: a signal of the program's takes back the piece it came in, and comes again. */
+static int allocate(int fd, size_t size)
 {
-	int fd = -EEXIST, err;
+	unsigned tries = 0;
+	long err = 0;
 
-	if (!may_have(size))
-		return -EFBIG;
-	for (int i = 0; fd == -EEXIST && i < NAME_TRIES; i++)
-		fd = open_own(path_of(s, SHARED_PREFIX, id_random() | 1), O_RDWR | O_CREAT | O_EXCL,
-			      s->control->file_mode & 0666);
-	if (fd < 0)
-		return fd;
-	err = (int)raw_syscall6(SYS_fallocate, fd, 0, 0, (long)size, 0, 0);
-	if (!err)
-		err = map(fd, size, PROT_READ | PROT_WRITE, (void **)out);
-	own_fd_close(OWN_FD_SHARED);
-	if (err)
-		shared_unlink(s);
-	return err;
+	for (size_t at = 0; at < size && !err; at += PIECE) {
+		size_t n = size - at < PIECE ? size - at : PIECE;
+
+		do
+			err = raw_syscall6(SYS_fallocate, fd, 0, (long)at, (long)n, 0, 0);
+		while (err == -EINTR && tries++ < PIECE_TRIES);
+	}
+	return (int)err;
 }
 
 /* Writers stay in a record for less than the time between two files. */
@@ -205,6 +190,33 @@ static void use_file(struct shared *s, struct shared_file *f, size_t size)
 	s->old_size = s->size;
 	s->file = f;
 	s->size = size;
+}
+
+/* A new file of this size, all its memory there: afterwards no write to the mapping can find the
+ * file system full, which would be SIGBUS in the program. */
+static int file_make(struct shared *s, size_t size)
+{
+	int fd = -EEXIST, err;
+	void *p = NULL;
+
+	if (!may_have(size))
+		return -EFBIG;
+	for (int i = 0; fd == -EEXIST && i < NAME_TRIES; i++)
+		fd = open_own(path_of(s, SHARED_PREFIX, id_random() | 1), O_RDWR | O_CREAT | O_EXCL,
+			      s->control->file_mode & 0666);
+	if (fd < 0)
+		return fd;
+	err = allocate(fd, size);
+	if (!err)
+		p = raw_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	own_fd_close(OWN_FD_SHARED);
+	if (!err && raw_is_error(p))
+		err = -ENOMEM;
+	if (err)
+		shared_unlink(s);
+	else
+		use_file(s, p, size);
+	return err;
 }
 
 static void fill(struct shared *s, const struct config *c, const struct resource *r, size_t ring,
@@ -233,18 +245,15 @@ int shared_open(struct shared *s, const struct config *c, const struct resource 
 		size_t metrics_size)
 {
 	size_t ring = ring_size(c->bsp_max_queue);
-	size_t size = HEAD_SIZE + PAGES(ring) + PAGES(metrics_size);
-	struct shared_file *f = NULL;
 	int err = s->control ? 0 : control_map(s, c);
 
 	if (!err && supervisor_state(s->control) != ALIVE_YES)
 		err = -ESRCH;
 	if (err)
 		return err;
-	err = file_make(s, size, &f);
+	err = file_make(s, HEAD_SIZE + PAGES(ring) + PAGES(metrics_size));
 	if (err)
 		return err;
-	use_file(s, f, size);
 	fill(s, c, r, ring, metrics_size);
 	counters_move(&s->file->counters);
 	atomic_store_explicit(&s->look_again_ns, 0, memory_order_relaxed);

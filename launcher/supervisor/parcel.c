@@ -17,7 +17,7 @@ void owner_put(struct owner *o)
 
 struct parcel *parcel_new(struct owner *o, const struct batch *b)
 {
-	size_t size = sizeof(struct parcel) + b->count * sizeof(b->records[0]) + b->bytes;
+	size_t size = sizeof(struct parcel) + b->count * sizeof(void *) + b->bytes;
 	struct parcel *p = malloc(size);
 	char *at;
 

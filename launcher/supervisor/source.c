@@ -61,18 +61,17 @@ static int become_consumer(struct source *s, uint32_t token)
 	return 0;
 }
 
-static int attach(struct source *s, uint32_t token)
-{
-	sigjmp_buf here;
-	int err;
+struct attachment {
+	struct source *source;
+	uint32_t token;
+};
 
-	if (fault_begin(here))
-		return -EFAULT;
-	err = read_head(s);
-	if (!err)
-		err = become_consumer(s, token);
-	fault_end();
-	return err;
+static int attach(void *arg)
+{
+	const struct attachment *a = arg;
+	int err = read_head(a->source);
+
+	return err ? err : become_consumer(a->source, a->token);
 }
 
 static int map(struct source *s, const struct directory *d)
@@ -114,6 +113,7 @@ static void source_free(struct source *s)
 int source_open(struct source **out, struct directory *d, const char *name)
 {
 	struct source *s = calloc(1, sizeof(*s));
+	struct attachment a = { s, d->control->token };
 	int err = -ENOMEM;
 
 	if (!s)
@@ -125,7 +125,7 @@ int source_open(struct source **out, struct directory *d, const char *name)
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	err = map(s, d);
 	if (!err)
-		err = attach(s, d->control->token);
+		err = fault_guard(attach, &a);
 	if (err)
 		goto fail;
 	s->active_ns = clock_monotonic_ns();
@@ -138,43 +138,40 @@ fail:
 
 /* ---- draining ---- */
 
+struct collection {
+	const struct source *source;
+	struct arena *arena;
+	struct batch batch;
+	unsigned max_spans;
+};
+
 /* What is copied is ours to answer for; the program may go on. The number of spans. */
-static int collect(const struct source *s, struct arena *a, struct batch *b, unsigned max_spans)
+static int collect(void *arg)
 {
+	struct collection *c = arg;
+	struct ring *r = c->source->ring;
+
 	/* The head may have changed under us: a larger ring would reach past the mapping. */
-	if (!ring_check(s->ring, s->ring_size))
+	if (!ring_check(r, c->source->ring_size))
 		return -EFAULT;
-	ring_set_wake(s->ring, max_spans);
-	batch_collect(b, a, s->ring, max_spans, PARCEL_BYTES);
-	ring_done(s->ring, (uint32_t)b->count);
-	return (int)b->count;
-}
-
-static int collect_safely(const struct source *s, struct arena *a, struct batch *b,
-			  unsigned max_spans)
-{
-	sigjmp_buf here;
-	int n;
-
-	if (fault_begin(here))
-		return -EFAULT;
-	n = collect(s, a, b, max_spans);
-	fault_end();
-	return n;
+	ring_set_wake(r, c->max_spans);
+	batch_collect(&c->batch, c->arena, r, c->max_spans, PARCEL_BYTES);
+	ring_done(r, (uint32_t)c->batch.count);
+	return (int)c->batch.count;
 }
 
 static int take_one(struct source *s, struct queue *q, struct arena *a, unsigned max_spans)
 {
+	struct collection c = { .source = s, .arena = a, .max_spans = max_spans };
+	int n = fault_guard(collect, &c);
 	struct parcel *p;
-	struct batch b;
-	int n = collect_safely(s, a, &b, max_spans);
 
 	if (n > 0) {
-		p = parcel_new(s->owner, &b);
+		p = parcel_new(s->owner, &c.batch);
 		if (p)
 			queue_put(q, p);
 		else
-			count_add(spans_dropped_memory, b.count);
+			count_add(spans_dropped_memory, c.batch.count);
 		s->active_ns = clock_monotonic_ns();
 	}
 	arena_reset(a);
@@ -196,77 +193,72 @@ int source_take(struct source *s, struct queue *q, struct arena *a, unsigned max
 
 /* ---- the end ---- */
 
+struct end {
+	struct source *source;
+	uint64_t now;
+	bool process_lives, keep;
+};
+
 static void close_file(struct source *s, uint32_t from, uint64_t now)
 {
-	sigjmp_buf here;
-
-	if (fault_begin(here))
-		return;
 	if (atomic_compare_exchange_strong(&s->file->use, &from, SHARED_CLOSED))
 		s->closed_ns = now;
-	fault_end();
 }
 
-static uint32_t use_of(const struct source *s)
+static int close_what_is_left(void *arg)
 {
-	sigjmp_buf here;
-	uint32_t use;
+	const struct end *e = arg;
+	struct source *s = e->source;
 
-	if (fault_begin(here))
-		return SHARED_USED;
-	use = atomic_load(&s->file->use);
-	fault_end();
-	return use;
-}
-
-/* Whether the process has had the time to see that the file is closed. */
-static bool is_given_up(struct source *s, bool process_lives)
-{
-	uint64_t now = clock_monotonic_ns();
-
-	if (s->closed_ns)
-		return now - s->closed_ns > CLOSED_NS;
-	if (use_of(s) != SHARED_LEFT)
+	if (atomic_load(&s->file->use) != SHARED_LEFT)
 		s->left_ns = 0;
 	else if (!s->left_ns)
-		s->left_ns = now;
-	else if (now - s->left_ns > LEFT_NS)
-		close_file(s, SHARED_LEFT, now);
-	if (!process_lives && now - s->active_ns > IDLE_NS)
-		close_file(s, SHARED_USED, now);
-	return false;
+		s->left_ns = e->now;
+	else if (e->now - s->left_ns > LEFT_NS)
+		close_file(s, SHARED_LEFT, e->now);
+	if (!e->process_lives && e->now - s->active_ns > IDLE_NS)
+		close_file(s, SHARED_USED, e->now);
+	return 0;
 }
 
 bool source_has_ended(struct source *s)
 {
 	enum alive alive = alive_check(s->pid, s->pid_space, s->start_ticks);
+	struct end e = { .source = s,
+			 .now = clock_monotonic_ns(),
+			 .process_lives = alive == ALIVE_YES };
 
-	return alive == ALIVE_NO || is_given_up(s, alive == ALIVE_YES);
+	if (alive == ALIVE_NO)
+		return true;
+	if (s->closed_ns) /* and the process has had the time to see it */
+		return e.now - s->closed_ns > CLOSED_NS;
+	fault_guard(close_what_is_left, &e);
+	return false;
 }
 
 /* A supervisor that another one follows leaves the file, and what it has reported of it. */
-static void report(struct source *s, bool keep)
+static int report(void *arg)
 {
+	const struct end *e = arg;
+	const struct source *s = e->source;
 	struct counters now = { 0 }, news = { 0 };
 
 	counters_add(&now, &s->file->counters);
 	counters_add(&news, &now);
 	counters_take(&news, &s->file->reported);
 	counters_add(atomic_load(&counters_place), &news);
-	if (keep)
+	if (e->keep)
 		memcpy(&s->file->reported, &now, sizeof(now));
 	else if (ring_check(s->ring, s->ring_size))
 		count_add(spans_dropped_exit, ring_waiting(s->ring));
+	return 0;
 }
 
 void source_close(struct source *s, struct directory *d, bool keep)
 {
-	sigjmp_buf here;
+	struct end e = { .source = s, .keep = keep };
 
-	if (!fault_begin(here)) {
-		report(s, keep);
-		fault_end();
-	}
+	fault_guard(report, &e);
 	if (!keep)
 		unlinkat(d->fd, s->name, 0);
 	source_free(s);

@@ -175,6 +175,24 @@ Test(shared, a_limit_on_file_sizes_is_no_signal)
 	check_nothing_is_left(-EFBIG);
 }
 
+static void nothing(int number)
+{
+	(void)number;
+}
+
+Test(shared, the_programs_signals_may_come_as_often_as_they_like)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { 0 };
+
+	/* 64 MiB: longer than the time between two of them. */
+	world.config.bsp_max_queue = 131072;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	cr_expect_eq(world_open(&world), 0);
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
 Test(shared, no_descriptor_is_left)
 {
 	struct rlimit none = { 3, 1024 };
