@@ -212,11 +212,13 @@ void metrics_put_counters(struct metrics_build *b)
 	if (b->source->past)
 		b->source->past->coming.counters = now;
 	put_counted(b, &now, STARTED);
-	if (!b->source->exporter)
+	if (!b->source->exporter && !b->source->hands_on)
 		return;
 	put_counted(b, &now, PROCESSED);
 	put_number(b, QUEUE_SIZE, b->source->queue_size);
 	put_number(b, QUEUE_CAPACITY, b->source->queue_capacity);
+	if (!b->source->exporter)
+		return;
 	put_counted(b, &now, EXPORTED);
 	put_number(b, INFLIGHT, b->source->inflight);
 }

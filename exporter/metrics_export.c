@@ -66,9 +66,9 @@ static struct request_metrics *fresh_table(void)
 }
 
 /* From now on; NULL: nowhere. */
-static void count_into(struct request_metrics *m)
+static void count_into(struct request_metrics *m, uint64_t since_ns)
 {
-	metrics.start_ns = clock_realtime_ns();
+	metrics.start_ns = since_ns;
 	atomic_store(&metrics.sent, 0);
 	atomic_store_explicit(&request_metrics_now, m, memory_order_release);
 }
@@ -83,7 +83,7 @@ bool metrics_export_init(const struct config *c, struct resource *r, char **envp
 			 const _Atomic uint32_t *stop, bool supervised)
 {
 	memset(&metrics, 0, sizeof(metrics));
-	count_into(NULL);
+	count_into(NULL, 0);
 	if (!(c->metrics_exporter & EXPORTER_OTLP))
 		return false;
 	transport_init_metrics(&metrics.transport, c, &metrics.stop, supervised);
@@ -119,16 +119,16 @@ void metrics_export_begin(void)
 	if (metrics.temporality != TEMPORALITY_CUMULATIVE && !metrics.past)
 		metrics.past = map(sizeof(*metrics.past));
 	if (!request_metrics_wanted())
-		count_into(fresh_table());
+		count_into(fresh_table(), clock_realtime_ns());
 	if (metrics.temporality != TEMPORALITY_CUMULATIVE && !metrics.past)
 		metrics_export_end();
 	else if (request_metrics_wanted())
 		send_from_here();
 }
 
-void metrics_export_share(struct request_metrics *m)
+void metrics_export_share(struct request_metrics *m, uint64_t since_ns)
 {
-	count_into(m);
+	count_into(m, since_ns);
 }
 
 bool metrics_export_is_on(void)
@@ -323,7 +323,7 @@ void metrics_export_child(bool own)
 	if (metrics.past)
 		memset(metrics.past, 0, sizeof(*metrics.past));
 	metrics.current ^= 1;
-	count_into(own ? fresh_table() : NULL);
+	count_into(own ? fresh_table() : NULL, clock_realtime_ns());
 	if (request_metrics_wanted())
 		send_from_here();
 }

@@ -20,8 +20,9 @@ bool metrics_export_is_wanted(void);
 /* This process sends them from now on: the table it counts in already, or one of its own. */
 void metrics_export_begin(void);
 
-/* This process counts in a table (all zero) from which another one sends. */
-void metrics_export_share(struct request_metrics *m);
+/* This process counts in a table (all zero) from which another one sends, since a time that both
+ * know (since 1970). */
+void metrics_export_share(struct request_metrics *m, uint64_t since_ns);
 
 /* This process sends. */
 bool metrics_export_is_on(void);

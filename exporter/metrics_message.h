@@ -34,6 +34,7 @@ struct metrics_source {
 	/* Where its spans go: otel.component.type, NULL when they go nowhere; address and port, if
 	 * it has one. */
 	const char *exporter;
+	bool hands_on; /* another process exports its spans: of exporting it has nothing to tell */
 	struct bytes server;
 	uint16_t port;
 	uint32_t queue_size, queue_capacity; /* spans waiting, spans that may */

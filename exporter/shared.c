@@ -231,6 +231,7 @@ static void fill(struct shared *s, const struct config *c, const struct resource
 	f->ring_size = (uint32_t)ring;
 	f->metrics_at = metrics ? (uint32_t)(HEAD_SIZE + PAGES(ring)) : 0;
 	f->metrics_size = (uint32_t)metrics;
+	f->since_ns = clock_realtime_ns();
 	f->owner.pid_space = ring_pid_space();
 	f->owner.start_ticks = alive_start_ticks(pid);
 	atomic_store_explicit(&f->owner.pid, pid, memory_order_relaxed);

@@ -59,6 +59,7 @@ struct shared_file {
 	uint32_t metrics_at, metrics_size; /* 0: none */
 	uint32_t resource_size;
 	_Atomic uint32_t ready; /* all of the above and the resource is there */
+	uint64_t since_ns;      /* since 1970: when it began to count here */
 	struct shared_process owner;
 	/* Who drains the ring: 0 nobody yet, a supervisor's token, SHARED_OWNER. Changed from what
 	 * was read by who knows that the former consumer is gone. */

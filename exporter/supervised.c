@@ -54,7 +54,8 @@ static void open_or_fall_back(void)
 		return;
 	}
 	if (metrics)
-		metrics_export_share(shared_metrics(&exporter.shared));
+		metrics_export_share(shared_metrics(&exporter.shared),
+				     exporter.shared.file->since_ns);
 	atomic_store_explicit(&exporter.ring, shared_ring(&exporter.shared), memory_order_release);
 	set_way(WAY_SUPERVISED);
 }

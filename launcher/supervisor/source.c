@@ -23,6 +23,16 @@
 
 /* ---- opening ---- */
 
+/* Of our own size, or none. */
+static void find_metrics(struct source *s)
+{
+	size_t at = s->file->metrics_at, size = s->file->metrics_size;
+
+	if (at && at % 4096 == 0 && size == request_metrics_size() && at <= s->size &&
+	    size <= s->size - at)
+		s->metrics = (const void *)((const char *)s->file + at);
+}
+
 /* Everything that is used later is copied now. */
 static int read_head(struct source *s)
 {
@@ -41,12 +51,14 @@ static int read_head(struct source *s)
 	s->ring_size = ring_size;
 	if (!ring_check(s->ring, ring_size))
 		return -EPROTO;
+	find_metrics(s);
 	memcpy(packed, f->resource, n);
 	if (!resource_unpack(&s->owner->resource, (struct bytes){ packed, n }))
 		return -EPROTO;
 	s->pid = atomic_load_explicit(&f->owner.pid, memory_order_relaxed);
 	s->pid_space = f->owner.pid_space;
 	s->start_ticks = f->owner.start_ticks;
+	s->since_ns = f->since_ns;
 	return 0;
 }
 
@@ -107,6 +119,7 @@ static void source_free(struct source *s)
 	if (s->file)
 		munmap(s->file, s->size);
 	owner_put(s->owner);
+	free(s->past);
 	free(s);
 }
 

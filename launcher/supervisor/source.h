@@ -4,8 +4,9 @@
 #ifndef LAUNCHER_SUPERVISOR_SOURCE_H
 #define LAUNCHER_SUPERVISOR_SOURCE_H
 
-#include "exporter/shared_layout.h"
 #include "base/arena.h"
+#include "exporter/metrics_message.h"
+#include "exporter/shared_layout.h"
 #include "launcher/supervisor/directory.h"
 #include "launcher/supervisor/parcel.h"
 
@@ -22,6 +23,12 @@ struct source {
 	uint64_t active_ns; /* the last time something was taken */
 	uint64_t left_ns;   /* since when it is left, 0 not */
 	uint64_t closed_ns; /* when its process was told to make a new one, 0 not */
+	/* For meter.c. */
+	const struct request_metrics *metrics; /* in the file, or NULL */
+	struct metrics_past *past;
+	uint64_t since_ns;   /* since 1970: when it began to count */
+	uint64_t leaving_ns; /* monotonic: its process has ended, 0 not */
+	bool telling, told;  /* an export has its numbers; its last ones have arrived */
 };
 
 /* Maps the file and becomes its consumer. 0; -EAGAIN: not finished yet; -EBUSY: somebody else

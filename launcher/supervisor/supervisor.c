@@ -29,6 +29,7 @@ int supervisor_init(struct supervisor *s)
 	memset(&s->complaints, 0, sizeof(*s) - offsetof(struct supervisor, complaints));
 	arena_init(&s->arena, BATCH_MEMORY);
 	queue_init(&s->queue, QUEUE_MEMORY);
+	pthread_mutex_init(&s->lock, NULL);
 	fault_init();
 	return sender_init(&s->sender, &s->queue);
 }
@@ -47,13 +48,16 @@ static struct source **find(struct supervisor *s, const char *name)
 static void meet(void *arg, const char *name)
 {
 	struct supervisor *s = arg;
-	struct source **at = find(s, name);
+	struct source **at = find(s, name), *new;
 	int err;
 
 	if (*at || s->count >= SOURCES_MAX)
 		return;
-	err = source_open(at, &s->directory, name);
+	err = source_open(&new, &s->directory, name);
 	if (!err) {
+		pthread_mutex_lock(&s->lock);
+		*at = new;
+		pthread_mutex_unlock(&s->lock);
 		s->count++;
 		s->served++;
 	} else if (err == -EAGAIN) {
@@ -69,9 +73,21 @@ static void part(struct supervisor *s, struct source **at, bool keep)
 {
 	struct source *gone = *at;
 
+	pthread_mutex_lock(&s->lock);
 	*at = gone->next;
+	pthread_mutex_unlock(&s->lock);
 	s->count--;
 	source_close(gone, &s->directory, keep);
+}
+
+static bool is_let_go(struct supervisor *s, struct source *one)
+{
+	bool yes;
+
+	pthread_mutex_lock(&s->lock);
+	yes = meter_lets_go(s->meter, one);
+	pthread_mutex_unlock(&s->lock);
+	return yes;
 }
 
 /* ---- taking ---- */
@@ -91,7 +107,7 @@ static bool take_all(struct supervisor *s, bool look)
 			complain(&s->complaints,
 				 "a file in %s cannot be read any more: what it held is lost",
 				 s->directory.path);
-		if (n == -EFAULT || (over && n != -EAGAIN))
+		if ((n == -EFAULT || (over && n != -EAGAIN)) && is_let_go(s, *at))
 			part(s, at, false);
 		else
 			at = &(*at)->next;
@@ -123,6 +139,7 @@ static bool look_round(struct supervisor *s, bool look)
 
 int supervisor_start(struct supervisor *s)
 {
+	s->meter = meter_start(&s->sources, &s->lock);
 	return sender_start(&s->sender);
 }
 
@@ -165,7 +182,11 @@ void supervisor_ask_end(struct supervisor *s)
 
 bool supervisor_is_needed(struct supervisor *s)
 {
-	return s->sources || directory_is_named(&s->directory);
+	/* Of processes that have ended nothing but numbers is left. */
+	for (const struct source *one = s->sources; one; one = one->next)
+		if (!one->leaving_ns)
+			return true;
+	return directory_is_named(&s->directory);
 }
 
 /* ---- the end ---- */
@@ -212,6 +233,8 @@ void supervisor_end(struct supervisor *s, uint64_t deadline_ns, bool keep)
 	if (!keep || !sender_is_failing(&s->sender))
 		take_the_rest(s, deadline_ns);
 	sender_end(&s->sender, deadline_ns);
+	meter_end(s->meter, deadline_ns);
+	s->meter = NULL;
 	while (s->sources)
 		part(s, &s->sources, keep);
 	if (config.stats)

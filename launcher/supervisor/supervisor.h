@@ -7,6 +7,7 @@
 
 #include "exporter/complaint.h"
 #include "launcher/supervisor/directory.h"
+#include "launcher/supervisor/meter.h"
 #include "launcher/supervisor/sender.h"
 #include "launcher/supervisor/source.h"
 
@@ -16,7 +17,9 @@ struct supervisor {
 	struct sender sender;
 	struct arena arena; /* of what is being copied out of a ring */
 	struct complaints complaints;
+	pthread_mutex_t lock; /* of the list, which the meter goes through */
 	struct source *sources;
+	struct meter *meter;    /* NULL: no metrics */
 	unsigned count, served; /* now, and ever */
 	uint64_t look_ns;       /* when to look again which processes live */
 	uint64_t need_ns;       /* and whether there will be any */
@@ -28,7 +31,7 @@ struct supervisor {
  * -ENOENT: spans have nowhere to go, which is as the user wants it. */
 int supervisor_init(struct supervisor *s);
 
-/* Starts the sending thread. */
+/* Starts the threads that send. */
 int supervisor_start(struct supervisor *s);
 
 /* Serves until supervisor_ask_end(), or, `lonely`, until nobody is left to serve. */
