@@ -219,15 +219,15 @@ int init_run(struct init *i, int *exec_error)
 	struct ward w = { .init = i };
 
 	given_take(&s.given);
+	witness_start(); /* without them, less is known of each signal */
+	raw_rt_sigpending(&w.early);
 	w.pid = start(&s);
 	*exec_error = s.error;
 	if (w.pid < 0) {
+		witness_end();
 		given_give(&s.given);
 		return w.pid;
 	}
-	/* After the program: what they see, it has seen. Without them less is known of each signal.
-	 */
-	witness_start();
 	given_let_go();
 	look_after(&w);
 	witness_end();

@@ -171,14 +171,23 @@ static uint32_t count(const struct witness *w, int signo)
 	return __atomic_load_n(&w->seen[signo], __ATOMIC_RELAXED);
 }
 
-static void account(struct witness *w, int signo, uint32_t n)
+/* group, single: what the one inside and the one outside have counted. */
+static enum reach account(int signo, uint32_t group, uint32_t single)
 {
-	__atomic_fetch_sub(&w->seen[signo], n, __ATOMIC_RELAXED);
+	/* What both got went through a list of processes. The one outside may have it already and
+	 * the other not yet: that stays. */
+	uint32_t both = group < single ? group : single, more = group - both;
+
+	__atomic_fetch_sub(&outside.seen[signo], both, __ATOMIC_RELAXED);
+	/* Real-time signals come one by one, the others merge while they wait. */
+	__atomic_fetch_sub(&inside.seen[signo], both + (signo < REAL_TIME ? more : more > 0),
+			   __ATOMIC_RELAXED);
+	return more ? REACH_GROUP : REACH_US;
 }
 
 enum reach witness_ask(int signo)
 {
-	uint32_t group, single;
+	uint32_t group;
 
 	/* Whoever signals a group holds the kernel's lock of the process list until all have it;
 	 * any setpgid() waits for that, and there is no such process. */
@@ -188,25 +197,15 @@ enum reach witness_ask(int signo)
 	group = count(&inside, signo);
 	if (!ask(&outside))
 		return REACH_UNKNOWN;
-	single = count(&outside, signo);
-	if (signo < REAL_TIME) {
-		account(&inside, signo, group);
-		account(&outside, signo, single);
-	} else {
-		account(&inside, signo, group > 0);
-		account(&outside, signo, single > 0 && single >= group);
-	}
-	return group > single ? REACH_GROUP : REACH_US;
+	return account(signo, group, count(&outside, signo));
 }
 
 void witness_forget(const int *signals, size_t n)
 {
 	if (!ask(&inside) || !ask(&outside))
 		return;
-	for (size_t i = 0; i < n; i++) {
-		account(&inside, signals[i], count(&inside, signals[i]));
-		account(&outside, signals[i], count(&outside, signals[i]));
-	}
+	for (size_t i = 0; i < n; i++)
+		account(signals[i], count(&inside, signals[i]), count(&outside, signals[i]));
 }
 
 void witness_mind(pid_t child)
