@@ -148,7 +148,6 @@ static pid_t foreground(int *terminal)
 /* Takes a signal of the set and does what it asks for. False when there is none. */
 static bool take(struct ward *w, uint64_t set, const struct timespec *timeout)
 {
-	static const int stops[] = { SIGTSTP, SIGTTIN, SIGTTOU };
 	siginfo_t info;
 	int signo = raw_rt_sigtimedwait(&set, &info, timeout);
 
@@ -159,7 +158,7 @@ static bool take(struct ward *w, uint64_t set, const struct timespec *timeout)
 	if (signo != SIGCHLD || info.si_code <= 0)
 		pass_on(w, &info);
 	if (signo == SIGCONT)
-		witness_forget(stops, sizeof(stops) / sizeof(stops[0]));
+		witness_forget(BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU));
 	return true;
 }
 
@@ -167,7 +166,6 @@ static bool take(struct ward *w, uint64_t set, const struct timespec *timeout)
  * (nobody is there to continue us, or we are process 1), the kernel makes nothing of it. */
 static void stop_along(struct ward *w)
 {
-	static const int cont = SIGCONT;
 	int signo = w->stopped_by, terminal;
 	pid_t group = getpgid(w->pid), front = foreground(&terminal);
 	uint64_t bit;
@@ -182,7 +180,7 @@ static void stop_along(struct ward *w)
 	/* Still blocked, it is taken back by a SIGCONT: that cannot come unnoticed in between. */
 	if (signo != SIGSTOP)
 		kill(getpid(), signo);
-	witness_forget(&cont, 1);
+	witness_forget(BIT(SIGCONT));
 	reap(w);
 	if (w->stopped_by && !w->ended) {
 		if (signo == SIGSTOP)

@@ -13,6 +13,8 @@
 
 #define SIGNALS     64
 #define REAL_TIME   32 /* from here on signals are queued, not merged */
+#define BIT(signo)  (1ULL << ((signo)-1))
+#define STOPS       (BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
 #define STACK_BYTES 16384
 #define PATIENCE_NS 250000000L
 
@@ -171,41 +173,77 @@ static uint32_t count(const struct witness *w, int signo)
 	return __atomic_load_n(&w->seen[signo], __ATOMIC_RELAXED);
 }
 
-/* group, single: what the one inside and the one outside have counted. */
-static enum reach account(int signo, uint32_t group, uint32_t single)
-{
-	/* What both got went through a list of processes. The one outside may have it already and
-	 * the other not yet: that stays. */
-	uint32_t both = group < single ? group : single, more = group - both;
+/* How many were sent to the group, and what both got went through a list of processes. */
+struct tally {
+	uint32_t group, both;
+};
 
+static struct tally tally(int signo, uint32_t got_inside)
+{
+	uint32_t got_outside = count(&outside, signo);
+	uint32_t both = got_inside < got_outside ? got_inside : got_outside;
+
+	return (struct tally){ .group = got_inside - both, .both = both };
+}
+
+/* The one outside may have been sent something that the other will be sent next: that stays. */
+static void account(int signo, uint32_t group, uint32_t both)
+{
 	__atomic_fetch_sub(&outside.seen[signo], both, __ATOMIC_RELAXED);
-	/* Real-time signals come one by one, the others merge while they wait. */
-	__atomic_fetch_sub(&inside.seen[signo], both + (signo < REAL_TIME ? more : more > 0),
-			   __ATOMIC_RELAXED);
-	return more ? REACH_GROUP : REACH_US;
+	__atomic_fetch_sub(&inside.seen[signo], both + group, __ATOMIC_RELAXED);
+}
+
+/* SIGCONT makes the kernel drop stops that wait, and a stop SIGCONT: when the group was sent the
+ * one after we had taken the other, nothing is known of that, but that it is over. */
+static bool is_over(int signo, uint64_t waiting)
+{
+	uint64_t opposite = signo == SIGCONT ? STOPS : BIT(signo) & STOPS ? BIT(SIGCONT) : 0;
+
+	for (int i = SIGCONT; i <= SIGTTOU; i++)
+		if ((opposite & waiting & BIT(i)) && tally(i, count(&inside, i)).group)
+			return true;
+	return false;
 }
 
 enum reach witness_ask(int signo)
 {
-	uint32_t group;
+	uint64_t waiting = 0;
+	uint32_t got_inside;
+	struct tally t;
 
 	/* Whoever signals a group holds the kernel's lock of the process list until all have it;
 	 * any setpgid() waits for that, and there is no such process. */
 	raw_syscall3(SYS_setpgid, INT32_MAX, INT32_MAX, 0);
 	if (!ask(&inside))
 		return REACH_UNKNOWN;
-	group = count(&inside, signo);
+	raw_rt_sigpending(&waiting);
+	got_inside = count(&inside, signo);
 	if (!ask(&outside))
 		return REACH_UNKNOWN;
-	return account(signo, group, count(&outside, signo));
+	t = tally(signo, got_inside);
+	/* Real-time signals come one by one. The others merge while they wait, so that all are
+	 * accounted for, but for one when the next waits for us already. */
+	if (signo >= REAL_TIME)
+		account(signo, t.group > 0, t.both);
+	else
+		account(signo, t.group - (t.group > 1 && (waiting & BIT(signo))), t.both);
+	return t.group || is_over(signo, waiting) ? REACH_GROUP : REACH_US;
 }
 
-void witness_forget(const int *signals, size_t n)
+void witness_forget(uint64_t set)
 {
+	uint64_t waiting = 0;
+
 	if (!ask(&inside) || !ask(&outside))
 		return;
-	for (size_t i = 0; i < n; i++)
-		account(signals[i], count(&inside, signals[i]), count(&outside, signals[i]));
+	raw_rt_sigpending(&waiting);
+	for (int signo = 1; signo < REAL_TIME; signo++) {
+		if (set & ~waiting & BIT(signo)) {
+			struct tally t = tally(signo, count(&inside, signo));
+
+			account(signo, t.group, t.both);
+		}
+	}
 }
 
 void witness_mind(pid_t child)

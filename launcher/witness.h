@@ -7,7 +7,7 @@
 #ifndef LAUNCHER_WITNESS_H
 #define LAUNCHER_WITNESS_H
 
-#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Starts them; they end with us, however we end. All signals have to be blocked. 0 or -errno. */
@@ -19,9 +19,9 @@ void witness_end(void);
 enum reach { REACH_US, REACH_GROUP, REACH_UNKNOWN };
 enum reach witness_ask(int signo);
 
-/* The kernel has dropped some of these that we had not taken: SIGCONT and the stops drop each
- * other. Nothing is then known of them. */
-void witness_forget(const int *signals, size_t count);
+/* Of these the kernel may have dropped some that we had not taken (SIGCONT and the stops drop each
+ * other): those that do not wait for us are forgotten. set: bits as the kernel has them. */
+void witness_forget(uint64_t set);
 
 /* While we are stopped: sends us SIGCONT, within a second, when this process goes on or ends, which
  * only its parent is told, and a stopped one is told nothing. 0: no longer. */

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from command import CLEAN, as_nobody, install, open_to_all, tagalong
+from command import CLEAN, as_nobody, idle, install, open_to_all, tagalong
 from harness import paths
 from harness.wait import wait_for
 
@@ -52,13 +52,6 @@ def name(pid):
             return f.read().strip()
     except (FileNotFoundError, ProcessLookupError):
         return None
-
-
-def idle(pid):
-    """No signal waits for it, and it waits for one."""
-    with open(f"/proc/{pid}/status") as f:
-        lines = dict(line.split(":", 1) for line in f)
-    return int(lines["ShdPnd"], 16) == 0 and lines["State"].split()[0] == "S"
 
 
 def gone(pid):
@@ -581,7 +574,7 @@ def test_costs_nothing_while_the_program_runs(victim):
             return sum(int(line.split()[1]) for line in f if "ctxt_switches" in line)
     with Log(victim) as log:
         everybody = [log.pid, *witnesses_of(log)]
-        wait_for(lambda: all(state(pid) == "S" for pid in everybody))
+        wait_for(lambda: all(idle(pid) for pid in everybody))
         before = [switches(pid) for pid in everybody]
         until = time.monotonic() + 1.5
         wait_for(lambda: time.monotonic() > until)

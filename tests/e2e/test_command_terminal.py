@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from command import CLEAN
+from command import CLEAN, idle
 from harness import paths
 from harness.terminal import Terminal
 from harness.wait import wait_for
@@ -41,12 +41,6 @@ def take_all(t, child):
     """Ends signal_log; which signals it had seen and not said yet."""
     os.kill(child, signal.SIGUSR2)
     return re.findall(r"signal (\d+)", expect_status(t, 0))
-
-
-def idle(pid):
-    with open(f"/proc/{pid}/status") as f:
-        lines = dict(line.split(":", 1) for line in f)
-    return int(lines["ShdPnd"], 16) == 0 and lines["State"].split()[0] == "S"
 
 
 # ---- keys ----
