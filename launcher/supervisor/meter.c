@@ -15,9 +15,9 @@
 #include "launcher/supervisor/fault.h"
 
 #define NS_PER_MS  1000000ull
-#define ENCODE_MAX (64u << 20)       /* thousands of processes */
-#define SOON_NS    1000000000ull     /* after the last export, for a process that has ended */
-#define PATIENCE   (10 * SOON_NS)    /* then it goes, told about or not */
+#define ENCODE_MAX (64u << 20)         /* thousands of processes */
+#define SOON_NS    1000000000ull       /* after the last export, for a process that has ended */
+#define PATIENCE   (10 * SOON_NS)      /* then it goes, told about or not */
 #define SENDING_NS (30000 * NS_PER_MS) /* one export, where no limit is set */
 
 struct meter {
