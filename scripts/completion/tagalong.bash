@@ -37,13 +37,14 @@ _tagalong_value() {
 	--color) COMPREPLY=($(compgen -W 'auto always never' -- "$cur")) ;;
 	--log) COMPREPLY=($(compgen -W 'stderr' -- "$cur") $(compgen -f -- "$cur")) ;;
 	--file) COMPREPLY=($(compgen -f -- "$cur")) ;;
-	-f) [[ $verb == run || $verb == doctor ]] && COMPREPLY=($(compgen -f -- "$cur")) ;;
+	--directory | -d) COMPREPLY=($(compgen -d -- "$cur")) ;;
+	-f) [[ $verb == run || $verb == agent || $verb == doctor ]] && COMPREPLY=($(compgen -f -- "$cur")) ;;
 	--env | -E) COMPREPLY=($(compgen -v -S = -- "$cur")) ;;
 	--service | --endpoint | --sample | --timeout | --trace-id | --last | --settle | --width | \
 		--expect | --min-spans | --wait) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
-	[[ $1 != -f || $verb == run || $verb == doctor ]]
+	[[ $1 != -f || $verb == run || $verb == agent || $verb == doctor ]]
 }
 
 _tagalong() {
@@ -52,7 +53,7 @@ _tagalong() {
 	COMPREPLY=()
 	_tagalong_scan
 	if ((COMP_CWORD == 1)); then
-		COMPREPLY=($(compgen -W 'run doctor view check version help --help --version' -- "$cur"))
+		COMPREPLY=($(compgen -W 'run agent doctor view check version help --help --version' -- "$cur"))
 	elif ((command_at)); then
 		if declare -F _command_offset >/dev/null; then
 			_command_offset "$command_at"
@@ -64,7 +65,7 @@ _tagalong() {
 	elif _tagalong_value "$previous"; then
 		return
 	elif [[ $verb == help ]]; then
-		COMPREPLY=($(compgen -W 'run doctor view check version' -- "$cur"))
+		COMPREPLY=($(compgen -W 'run agent doctor view check version' -- "$cur"))
 	elif [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$(_tagalong_options "${COMP_WORDS[0]}" "$verb") --" -- "$cur"))
 	elif [[ $verb == run || $verb == doctor ]]; then
