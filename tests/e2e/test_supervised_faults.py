@@ -100,7 +100,7 @@ def test_an_outage_loses_nothing_with_a_place_to_wait(run, receiver):
     asked = loaded(port, 500)
     receiver.wait_spans(500)
     receiver.close()
-    until = time.monotonic() + scale(6, 600)
+    until = time.monotonic() + scale(4, 600)
     sent = 500
     while time.monotonic() < until:
         assert loaded(port, 1000)

@@ -57,7 +57,9 @@ def children(pid):
 
 def program(front):
     """The program's process id, once it is the program."""
-    return wait_for(lambda: next((c for c in children(front.pid) if not is_command(c)), 0), 10, "the program")
+    def find():
+        return next((c for c in children(front.pid) if not is_gone(c) and not is_command(c)), 0)
+    return wait_for(find, 10, "the program")
 
 
 def companion(front):
