@@ -87,7 +87,8 @@ Test(source, spans_come_with_who_committed_them)
 
 Test(source, parcels_are_no_larger_than_a_batch)
 {
-	struct parcel *p;
+	struct parcel *p, *parcels[100];
+	unsigned n = 0;
 
 	put(100);
 	cr_assert_eq(open_it(), 0);
@@ -96,7 +97,11 @@ Test(source, parcels_are_no_larger_than_a_batch)
 		p = queue_get(&queue, 30);
 		cr_assert_not_null(p);
 		cr_expect_leq(p->batch.count, 30);
+		cr_assert_null(p->next);
+		parcels[n++] = p;
 	}
+	while (n)
+		parcel_free(parcels[--n]);
 	cr_expect_null(queue_get(&queue, 30));
 }
 
@@ -108,7 +113,7 @@ Test(source, what_a_full_queue_has_no_room_for_stays_in_the_ring)
 	cr_expect_eq(take(), -EAGAIN);
 	cr_expect_eq(ring_waiting(shared_ring(&world.shared)), 1000 - 512);
 	cr_expect_eq(take(), -EAGAIN);
-	parcel_free(queue_get(&queue, 512));
+	list_free(queue_get(&queue, 512));
 	cr_expect_eq(take(), -EAGAIN);
 	cr_expect_eq(ring_waiting(shared_ring(&world.shared)), 0);
 }
@@ -381,7 +386,7 @@ Test(source, garbage_in_the_ring_harms_nobody)
 		r->geometry = good;
 		take();
 		while ((p = queue_get(&queue, 512)) != NULL)
-			parcel_free(p);
+			list_free(p);
 	}
 	cr_expect_eq(queue.bytes, 0);
 }
@@ -402,7 +407,7 @@ Test(source, a_ring_that_never_ends_is_left_for_a_while)
 
 		take();
 		while ((p = queue_get(&queue, 512)) != NULL)
-			parcel_free(p);
+			list_free(p);
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
