@@ -18,9 +18,9 @@ int exporter_init(char **envp);
 bool exporter_begin(struct ring_writer *w);
 void exporter_commit(struct ring_writer *w);
 
-/* Shares the ring or starts the worker, once per process; looks after the supervisor. Only from
- * connect (not to unix sockets) or a read of HTTP: this is the one place that calls pthread_create.
- * Cheap when it runs already. */
+/* Shares the ring or starts the worker, once per process; looks after the supervisor. Only from a
+ * read of HTTP, or from connect (not to unix sockets) when spans wait: this is the one place that
+ * calls pthread_create. Cheap when it runs already. */
 void exporter_start(void);
 
 /* The program ends (or execs): sends what the ring holds, within timeout_ms, not at all when it

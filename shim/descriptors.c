@@ -103,7 +103,8 @@ void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int 
 {
 	if (result < 0 && error != EINPROGRESS && error != EINTR)
 		return;
-	/* Programs that only speak to the system's services (name lookups, logs) get no thread. */
+	/* Programs that speak no HTTP (databases, queues, name lookups) get no thread: most often it
+	 * starts with the first answer. What a program has left unanswered is found waiting here. */
 	if (!address || len < sizeof(address->sa_family) || address->sa_family == AF_UNIX)
 		return;
 	if (!shim_tracked(fd) || thread_state.vfork_child)
@@ -113,7 +114,8 @@ void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int 
 		return;
 	}
 	note_peer(fd, address, len);
-	exporter_start();
+	if (exporter_waiting())
+		exporter_start();
 }
 
 void shim_on_received_fd(int fd)

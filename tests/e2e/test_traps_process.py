@@ -140,6 +140,10 @@ c = socket.socket(socket.AF_UNIX); c.connect("s")
 d, _ = listener.accept()
 c.send(b"RSET"); d.recv(9)
 os.unlink("s")
+listener = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(listener.getsockname())
+d, _ = listener.accept()
+c.send(b"EHLO me"); d.recv(9); d.send(b"250 you"); c.recv(9)
 print(os.listdir("/proc/self/task") == [str(os.getpid())])
 """
 
