@@ -10,7 +10,7 @@ import measure
 
 def no_socket(table, rounds, sink):
     variants = sink.variants()
-    del variants["otlp"]
+    del variants["otlp"], variants["supervised"]
     found = measure.by_turns(
         rounds, variants, lambda env: measure.numbers([measure.program("calls"), "3000000"], env))
     for i, call in enumerate(("read", "write")):

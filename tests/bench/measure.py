@@ -4,6 +4,7 @@ and with ours, by turns, so that what else the machine does hits all of them ali
 import os
 import statistics
 import subprocess
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("B") or os.path.join(HERE, "..", "..", "build")
@@ -18,15 +19,24 @@ def program(name):
 
 
 class Sink:
-    """A collector that accepts everything."""
+    """A collector that accepts everything, and an agent that sends to it."""
 
     def __enter__(self):
         self.process = subprocess.Popen(
             [program("sink")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.endpoint = "http://127.0.0.1:%d" % int(self.process.stdout.readline())
+        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm")
+        self.shared = os.path.join(self.folder.name, "agent")
+        self.agent = subprocess.Popen(
+            [os.path.join(BUILD, "tagalong"), "agent", "-d", self.shared],
+            env=dict(PATH, OTEL_EXPORTER_OTLP_ENDPOINT=self.endpoint), stderr=subprocess.PIPE)
+        self.agent.stderr.readline()  # it serves
         return self
 
     def __exit__(self, *_):
+        self.agent.terminate()
+        self.agent.wait()
+        self.folder.cleanup()
         self.process.stdin.close()
         self.process.wait()
 
@@ -37,6 +47,7 @@ class Sink:
             "nop": dict(PATH, LD_PRELOAD=NOP),
             "none": dict(PATH, LD_PRELOAD=LIB, OTEL_TRACES_EXPORTER="none"),
             "otlp": dict(PATH, LD_PRELOAD=LIB, OTEL_EXPORTER_OTLP_ENDPOINT=self.endpoint),
+            "supervised": dict(PATH, LD_PRELOAD=LIB, TAGALONG_SHARED_DIR=self.shared),
         }
 
 
@@ -79,19 +90,19 @@ def added(found, name):
 
 class Table:
     HEAD = ("what", "unit", "bare", "nop adds", "lib adds, exporter none",
-            "lib adds, OTLP export", "budget")
+            "lib adds, OTLP export", "lib adds, supervised", "budget")
 
     def __init__(self):
         self.rows = [self.HEAD, tuple("---" for _ in self.HEAD)]
 
     def row(self, what, unit, *cells, budget=""):
-        cells = list(cells) + [""] * (4 - len(cells))
+        cells = list(cells) + [""] * (5 - len(cells))
         self.rows.append((what, unit, *cells, budget))
         print("|", " | ".join(self.rows[-1]), "|", flush=True)
 
     def compared(self, what, unit, found, digits=0, budget=""):
         cells = [Spread(found["bare"]).text(digits)]
-        for name in ("nop", "none", "otlp"):
+        for name in ("nop", "none", "otlp", "supervised"):
             cells.append(added(found, name).text(digits) if name in found else "")
         self.row(what, unit, *cells, budget=budget)
 
