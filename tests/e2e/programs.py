@@ -34,7 +34,7 @@ class Done:
         self.status, self.out, self.err = status, out, err
 
     def __eq__(self, other):
-        return (self.status, self.out, self.err) == (other.status, other.out, other.err)
+        return isinstance(other, Done) and vars(self) == vars(other)
 
     def __repr__(self):
         return f"status {self.status}\n-- out\n{self.out}-- err\n{self.err}"
