@@ -103,8 +103,9 @@ void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int 
 {
 	if (result < 0 && error != EINPROGRESS && error != EINTR)
 		return;
-	/* Programs that speak no HTTP (databases, queues, name lookups) get no thread: most often it
-	 * starts with the first answer. What a program has left unanswered is found waiting here. */
+	/* Programs that speak no HTTP (databases, queues, name lookups) get no thread: most often
+	 * it starts with the first answer. What a program has left unanswered is found waiting
+	 * here. */
 	if (!address || len < sizeof(address->sa_family) || address->sa_family == AF_UNIX)
 		return;
 	if (!shim_tracked(fd) || thread_state.vfork_child)

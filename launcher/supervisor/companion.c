@@ -70,12 +70,14 @@ static void close_inherited(void)
 
 static void ignore_signals(void)
 {
-	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGALRM,
-				       SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ };
 	sigset_t none;
 
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
+	/* All but what tells of a fault of our own, whoever sends them to whom: we end with our
+	 * parent, and by SIGKILL. */
+	for (int number = 1; number <= SIGRTMAX; number++)
+		if (number != SIGSEGV && number != SIGBUS && number != SIGILL && number != SIGFPE &&
+		    number != SIGABRT && number != SIGSYS)
+			signal(number, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&none);
 	pthread_sigmask(SIG_SETMASK, &none, NULL);

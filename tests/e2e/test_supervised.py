@@ -187,6 +187,17 @@ def test_a_killed_companion_is_missed_by_nobody(run, receiver):
     assert not where.exists()
 
 
+def test_signals_that_are_sent_by_name_leave_the_companion_be(run, receiver):
+    port = free_port()
+    front = python_server(run, receiver, port)
+    for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS,
+                                                 signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS}:
+        os.kill(companion(front), number)
+    assert get(port, "/a")
+    assert front.stop() == -signal.SIGTERM
+    assert delivered(receiver) == ["/a"]
+
+
 def test_a_companion_without_its_front_goes_on(run, receiver):
     port = free_port()
     front = python_server(run, receiver, port)
