@@ -59,6 +59,14 @@ int exporter_init(char **envp)
 	return 0;
 }
 
+/* The ring is there after the first time, but for a thread whose opening we interrupted. */
+static void open_ring(void)
+{
+	supervised_begin();
+	for (unsigned i = 0; i < OPENING_YIELDS && exporter_way() == WAY_OPENING; i++)
+		raw_sched_yield();
+}
+
 /* The ring; the first time one is shared with the supervisor. NULL: not soon enough. */
 static struct ring *ring_now(void)
 {
@@ -66,14 +74,8 @@ static struct ring *ring_now(void)
 
 	if (r)
 		return r;
-	supervised_begin();
-	for (unsigned i = 0; i < OPENING_YIELDS; i++) {
-		r = atomic_load_explicit(&exporter.ring, memory_order_acquire);
-		if (r || exporter_way() != WAY_OPENING)
-			return r;
-		raw_sched_yield();
-	}
-	return NULL;
+	open_ring();
+	return atomic_load_explicit(&exporter.ring, memory_order_acquire);
 }
 
 bool exporter_begin(struct ring_writer *w)
@@ -121,8 +123,9 @@ void exporter_start(void)
 {
 	if (!has_work() || atomic_load_explicit(&exporter.filtered, memory_order_relaxed))
 		return;
-	if (exporter_way() == WAY_OPEN)
-		supervised_begin();
+	/* Before anything is answered: what is answered then has a place. */
+	if (!atomic_load_explicit(&exporter.ring, memory_order_acquire))
+		open_ring();
 	if (exporter_way() == WAY_SUPERVISED)
 		supervised_look();
 	if (exporter_way() == WAY_IN_PROCESS && has_work() &&

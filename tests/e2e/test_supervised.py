@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tagalong run` exports for its tree: nothing of ours is in the programs, and what they have committed is delivered
 whatever becomes of them."""
+import contextlib
+import http.client
 import os
 import random
 import signal
@@ -113,19 +115,27 @@ def test_gunicorn_workers_come_and_go(run, receiver):
 
 
 # ---- killed ----
+THREADED = """
+import http.server, sys
+class H(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
+"""
+
+
 def one_client(port, number, results, stop):
-    """Requests one after the other; those whose answers came whole."""
+    """Requests one after the other on one connection, which has one thread; those whose answers came whole."""
     count = 0
-    while not stop.is_set():
-        path = f"/k{number}-{count}"
-        count += 1
-        answer = get(port, path)
-        head, _, body = answer.partition(b"\r\n\r\n")
-        length = next((int(h[15:]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length:")), -1)
-        if len(body) == length:
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        while not stop.is_set():
+            path = f"/k{number}-{count}"
+            count += 1
+            c.request("GET", path)
+            c.getresponse().read()
             results.append(path)
-        else:
-            return
+    c.close()
 
 
 @pytest.mark.parametrize("way", ["program", "tree"])
@@ -133,7 +143,9 @@ def test_what_a_killed_server_has_answered_is_delivered(run, receiver, way):
     clients, lost, answered = 4, 0, 0
     for turn in range(scale(5, 200)):
         port = free_port()
-        front = python_server(run, receiver, port, service=f"kill{turn}")
+        # How long it takes is not what is looked at.
+        front = supervised.start(run, receiver, [paths.PYTHON, "-c", THREADED, port], f"kill{turn}", port=port,
+                                 env={"TAGALONG_SHUTDOWN_TIMEOUT": "20000"})
         pid = program(front)
         stop, results = threading.Event(), [[] for _ in range(clients)]
         workers = [threading.Thread(target=one_client, args=(port, f"{turn}-{n}", results[n], stop))
@@ -150,7 +162,7 @@ def test_what_a_killed_server_has_answered_is_delivered(run, receiver, way):
         front.wait()
         whole = {p for r in results for p in r}
         if way == "tree":
-            wait_for(lambda: len(whole - set(delivered(receiver))) <= clients, 10, "the companion to finish")
+            wait_for(lambda: len(whole - set(delivered(receiver))) <= clients, 20, "the companion to finish")
         got = delivered(receiver)
         missing = whole - set(got)
         assert len(missing) <= clients, missing     # the one in flight of each thread

@@ -2,6 +2,10 @@
 /* A process's side of supervised export. */
 #include "shared_fixture.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+
 static struct shared_world world;
 
 static void begin(void)
@@ -175,22 +179,19 @@ Test(shared, a_limit_on_file_sizes_is_no_signal)
 	check_nothing_is_left(-EFBIG);
 }
 
-static void nothing(int number)
+Test(shared, a_call_that_is_interrupted_for_ever_is_given_up)
 {
-	(void)number;
-}
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINTR),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
 
-Test(shared, the_programs_signals_may_come_as_often_as_they_like)
-{
-	struct sigaction action = { .sa_handler = nothing };
-	struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { 0 };
-
-	/* 64 MiB: longer than the time between two of them. */
-	world.config.bsp_max_queue = 131072;
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &often, NULL);
-	cr_expect_eq(world_open(&world), 0);
-	setitimer(ITIMER_REAL, &never, NULL);
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+	check_nothing_is_left(-EINTR);
 }
 
 Test(shared, no_descriptor_is_left)
