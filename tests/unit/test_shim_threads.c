@@ -32,6 +32,13 @@ __attribute__((visibility("default"))) const char *__tsan_default_suppressions(v
 	return "race:inherit_texts\nrace:inherited_size\n";
 }
 
+/* Without its stack the one that copied is not recognised. */
+const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
+{
+	return "history_size=7";
+}
+
 static const char *const requests[] = {
 	"GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
 	"POST /b HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12345",
