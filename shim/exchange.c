@@ -55,6 +55,20 @@ void shared_context_get(struct span_context *c, const struct shared_context *s)
 	c->flags = (uint8_t)atomic_load_explicit(&s->flags, memory_order_acquire);
 }
 
+static void set_text(struct bytes *to, struct bytes b)
+{
+	__atomic_store_n(&to->p, b.p, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->n, b.n, __ATOMIC_RELAXED);
+}
+
+void exchange_set_texts(struct exchange *e, struct bytes tracestate, struct bytes baggage,
+			bool debug)
+{
+	set_text(&e->tracestate, tracestate);
+	set_text(&e->baggage, baggage);
+	atomic_store_explicit(&e->debug, debug, memory_order_relaxed);
+}
+
 /* Everything but the generation and the text's bytes; fields of other threads' interest go first,
  * while the generation is still even. */
 static void clear(struct exchange *e)
@@ -67,6 +81,7 @@ static void clear(struct exchange *e)
 	atomic_store_explicit(&e->answered, false, memory_order_relaxed);
 	atomic_store_explicit(&e->candidate, false, memory_order_relaxed);
 	atomic_store_explicit(&e->rewritten, false, memory_order_relaxed);
+	exchange_set_texts(e, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 }, false);
 	e->next = 0;
 	memset((char *)e + offsetof(struct exchange, server), 0,
 	       offsetof(struct exchange, captured) - offsetof(struct exchange, server));

@@ -33,11 +33,14 @@ struct exchange {
 	_Atomic bool candidate;         /* a server exchange that is no stream */
 	_Atomic bool rewritten;         /* the program sees our id in place of the received one */
 	_Atomic int32_t read_from;      /* the descriptor; -1: read after a wait for it alone */
+	/* Read by the thread that inherits them, which looks afterwards whether they still stood
+	 * there: written by exchange_set_texts() alone. */
+	struct bytes tracestate, baggage; /* views into text */
+	_Atomic bool debug;               /* b3 and jaeger */
 	bool server;
 	bool sampled;     /* a span will be written */
 	bool excluded;    /* no span of ours, context passes */
 	bool measured;    /* its end has been told */
-	bool debug;       /* b3 and jaeger */
 	bool traceparent; /* a valid one was received */
 	bool parent_remote;
 	bool status_seen;
@@ -56,7 +59,7 @@ struct exchange {
 	uint8_t parent_id[8];
 	const char *error; /* error.type, a literal, NULL none */
 	/* Views into text (or literals). */
-	struct bytes method, target, host, user_agent, tracestate, baggage;
+	struct bytes method, target, host, user_agent;
 	struct url_target url;    /* the parts of `target` */
 	struct bytes server_name; /* the host that is asked for, without port; may be empty */
 	uint16_t server_port;     /* 0: not said */
@@ -75,6 +78,9 @@ int exchange_init(void);
 /* An open exchange with all fields zero, text of at least text_size bytes; NULL: no memory. */
 struct exchange *exchange_open(size_t text_size);
 void exchange_close(struct exchange *e);
+
+void exchange_set_texts(struct exchange *e, struct bytes tracestate, struct bytes baggage,
+			bool debug);
 
 /* Copies b into the exchange's text; empty when it does not fit. */
 struct bytes exchange_keep(struct exchange *e, struct bytes b);

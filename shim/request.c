@@ -111,8 +111,12 @@ static void extract(struct exchange *e, struct propagate_in *in, const struct ht
 	char *room = texts ? block_get(2 * head->length + TEXT_SLACK, &size) : NULL;
 
 	propagate_extract(in, head, whole, room, room ? size : 0);
-	e->tracestate = exchange_keep(e, text_bytes(&in->tracestate));
-	e->baggage = exchange_keep(e, text_bytes(&in->baggage));
+	/* What the caller says of itself goes no further where it is not trusted. */
+	if (config.trust_inbound)
+		exchange_set_texts(e,
+				   in->valid ? exchange_keep(e, text_bytes(&in->tracestate))
+					     : (struct bytes){ NULL, 0 },
+				   exchange_keep(e, text_bytes(&in->baggage)), in->debug);
 	block_put(room);
 }
 
@@ -124,10 +128,6 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 
 	if (in->valid)
 		shared_context_set(&e->received, &in->context);
-	if (!continued)
-		e->tracestate = (struct bytes){ NULL, 0 };
-	if (!config.trust_inbound) /* what the caller says of itself goes no further */
-		e->baggage = (struct bytes){ NULL, 0 };
 	if (e->excluded) {
 		if (continued)
 			own = in->context;
@@ -150,7 +150,6 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 					    in->context.flags & TRACE_FLAG_SAMPLED);
 	if (e->sampled)
 		own.flags |= TRACE_FLAG_SAMPLED;
-	e->debug = in->debug && config.trust_inbound;
 	e->traceparent = in->traceparent;
 	id_new_span(own.span_id, ID_SERVER);
 	shared_context_set(&e->context, &own);
@@ -231,8 +230,8 @@ static void inherit_texts(struct exchange *e, const struct link *link)
 	bool debug;
 
 	if (link->rule == LINK_RULE_PROCESS) {
-		e->tracestate = exchange_keep(e, process_state.parent_tracestate);
-		e->baggage = exchange_keep(e, process_state.parent_baggage);
+		exchange_set_texts(e, exchange_keep(e, process_state.parent_tracestate),
+				   exchange_keep(e, process_state.parent_baggage), false);
 		return;
 	}
 	if (!link->generation)
@@ -240,16 +239,13 @@ static void inherit_texts(struct exchange *e, const struct link *link)
 	parent = exchange_at(link->exchange);
 	tracestate = where(&parent->tracestate);
 	baggage = where(&parent->baggage);
-	debug = parent->debug;
+	debug = atomic_load_explicit(&parent->debug, memory_order_acquire);
 	if (!is_still_open(parent, link->generation))
 		return;
-	e->tracestate = exchange_keep(e, tracestate);
-	e->baggage = exchange_keep(e, baggage);
-	e->debug = debug;
+	tracestate = exchange_keep(e, tracestate);
+	baggage = exchange_keep(e, baggage);
 	if (is_still_open(parent, link->generation))
-		return;
-	e->tracestate = e->baggage = (struct bytes){ NULL, 0 };
-	e->debug = false;
+		exchange_set_texts(e, tracestate, baggage, debug);
 }
 
 static size_t inherited_size(const struct link *link)
@@ -262,7 +258,7 @@ static size_t inherited_size(const struct link *link)
 	if (!link->generation)
 		return 0;
 	parent = exchange_at(link->exchange);
-	n = parent->tracestate.n + parent->baggage.n;
+	n = where(&parent->tracestate).n + where(&parent->baggage).n;
 	return n <= TRACESTATE_MAX + BAGGAGE_MAX ? n : 0;
 }
 
