@@ -15,7 +15,9 @@ import java.util.stream.*;
 public class Both {
 	public static void main(String[] args) throws Exception {
 		HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+		Thread.setDefaultUncaughtExceptionHandler((t, e) -> { e.printStackTrace(); Runtime.getRuntime().halt(8); });
 		server.createContext("/", e -> {
+			e.getRequestBody().readAllBytes();      // what is not read makes it reset the connection
 			byte[] body = ("you asked " + e.getRequestURI() + " " + e.getRequestHeaders().containsKey("X-Kept")).getBytes();
 			e.sendResponseHeaders(200, body.length);
 			e.getResponseBody().write(body);

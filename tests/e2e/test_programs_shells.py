@@ -130,7 +130,7 @@ POSIX = r"""
 for i in 1 2 3; do echo "$i" | { read -r x; echo "got $x"; }; done
 trap 'echo bye' EXIT; trap 'echo usr1' USR1; kill -USR1 $$
 x=$(printf '%s' "$(echo nested)"); echo "$x"
-sleep 50 & kill $!; wait $!; echo $?
+sleep 0.1 & wait $!; echo $?; sh -c 'kill -TERM $$'; echo $?
 cat <<END | sed s/a/b/
 banana
 END
