@@ -78,6 +78,17 @@ static struct ring *ring_now(void)
 	return atomic_load_explicit(&exporter.ring, memory_order_acquire);
 }
 
+struct request_metrics *exporter_request_metrics(void)
+{
+	struct request_metrics *m = request_metrics_wanted();
+
+	if (m || exporter_way() == WAY_IN_PROCESS || exporter_mode() != MODE_ON ||
+	    !metrics_export_is_wanted())
+		return m;
+	open_ring();
+	return request_metrics_wanted();
+}
+
 bool exporter_begin(struct ring_writer *w)
 {
 	struct ring *r = exporter_mode() == MODE_ON ? ring_now() : NULL;

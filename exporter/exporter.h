@@ -6,6 +6,7 @@
 #define EXPORTER_EXPORTER_H
 
 #include <sys/socket.h>
+#include "exporter/request_metrics.h"
 #include "exporter/ring.h"
 
 /* From the constructor, after config_read(): maps the ring (in process), gathers the resource,
@@ -13,6 +14,10 @@
  * what will not work (https, grpc, gzip, ...). No thread, no socket. Negative errno: spans are then
  * counted as undeliverable. */
 int exporter_init(char **envp);
+
+/* Where requests are counted, NULL: nowhere. The first time the ring is shared with the supervisor:
+ * raw system calls only. */
+struct request_metrics *exporter_request_metrics(void);
 
 /* One span. False: no room (counted); otherwise fill w->record and commit. */
 bool exporter_begin(struct ring_writer *w);

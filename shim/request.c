@@ -80,7 +80,7 @@ static struct exchange *open_exchange(const struct http1_head *head, size_t more
  */
 static void count_started(const struct exchange *e, bool has_parent)
 {
-	if (!request_metrics_wanted())
+	if (!exporter_request_metrics())
 		return;
 	if (!has_parent) {
 		if (e->sampled)

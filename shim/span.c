@@ -346,7 +346,7 @@ static void measure(const struct view *v, struct request_metrics *m)
 
 void span_end(struct conn *c, struct exchange *e)
 {
-	struct request_metrics *m = request_metrics_wanted();
+	struct request_metrics *m = exporter_request_metrics();
 	struct ring_writer w;
 	struct view v = { .c = c, .e = e, .r = &w.record };
 	bool sampled = e->sampled;

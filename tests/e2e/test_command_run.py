@@ -172,7 +172,7 @@ def test_help():
     for words in (["--help"], ["help"], ["-h"]):
         done = tagalong(*words)
         assert done.status == 0 and "doctor" in done.out
-    for verb in ("run", "doctor", "view", "check", "version"):
+    for verb in ("run", "agent", "doctor", "view", "check", "version"):
         done = tagalong(verb, "--help")
         assert done.status == 0 and done.out.startswith(f"usage: tagalong {verb}")
         assert tagalong("help", verb).out == done.out
@@ -197,8 +197,8 @@ def completed(line):
 
 
 def test_bash_completion():
-    assert completed("tagalong ") == ["run", "doctor", "view", "check", "version", "help", "--help",
-                                      "--version"]
+    assert completed("tagalong ") == ["run", "agent", "doctor", "view", "check", "version", "help",
+                                      "--help", "--version"]
     assert completed("tagalong d") == ["doctor"]
     assert completed("tagalong view --f") == ["--follow"]
     assert completed("tagalong run --ex") == ["--exec"]

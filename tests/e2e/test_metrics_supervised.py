@@ -12,7 +12,8 @@ from harness.rawhttp import fetch
 from harness.wait import wait_for
 from otlp_receiver import OtlpReceiver
 
-METRICS = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_METRIC_EXPORT_INTERVAL": "200"}
+METRICS = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_METRIC_EXPORT_INTERVAL": "200",
+           "TAGALONG_SHUTDOWN_TIMEOUT": "10000"}    # the machine may be busy
 
 
 def server(run, receiver, **env):
