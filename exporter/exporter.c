@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exporter/exporter.h"
 
+#include <linux/futex.h>
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/counters.h"
@@ -15,8 +16,8 @@
 #define NS_PER_MS 1000000ull
 /* How long installing a seccomp filter may wait for the worker to lie down. */
 #define PARK_MS 250
-/* A thread that maps the shared ring is at it for less. */
-#define OPENING_YIELDS 20000
+/* A thread that maps the shared ring is at it for less, on a busy machine too. */
+#define OPENING_NS 100000000
 
 struct exporter exporter;
 
@@ -62,9 +63,12 @@ int exporter_init(char **envp)
 /* The ring is there after the first time, but for a thread whose opening we interrupted. */
 static void open_ring(void)
 {
+	const struct timespec limit = { 0, OPENING_NS };
+	uint64_t end = clock_monotonic_ns() + OPENING_NS;
+
 	supervised_begin();
-	for (unsigned i = 0; i < OPENING_YIELDS && exporter_way() == WAY_OPENING; i++)
-		raw_sched_yield();
+	while (exporter_way() == WAY_OPENING && clock_monotonic_ns() < end)
+		raw_futex(&exporter.way, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, WAY_OPENING, &limit);
 }
 
 /* The ring; the first time one is shared with the supervisor. NULL: not soon enough. */
@@ -135,7 +139,7 @@ void exporter_start(void)
 	if (!has_work() || atomic_load_explicit(&exporter.filtered, memory_order_relaxed))
 		return;
 	/* Before anything is answered: what is answered then has a place. */
-	if (!atomic_load_explicit(&exporter.ring, memory_order_acquire))
+	if (exporter_way() == WAY_OPEN || exporter_way() == WAY_OPENING)
 		open_ring();
 	if (exporter_way() == WAY_SUPERVISED)
 		supervised_look();

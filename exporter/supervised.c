@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Supervised export: when the ring is shared, and what happens when nobody takes from it any more.
  */
+#include <linux/futex.h>
 #include "base/config.h"
 #include "base/counters.h"
 #include "base/log.h"
@@ -12,6 +13,7 @@
 static void set_way(enum way w)
 {
 	atomic_store_explicit(&exporter.way, w, memory_order_release);
+	raw_futex(&exporter.way, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX, NULL);
 }
 
 static bool claim(enum way from)
