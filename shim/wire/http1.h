@@ -35,7 +35,9 @@
 	X(FORWARDED, "forwarded")                 \
 	X(X_FORWARDED_FOR, "x-forwarded-for")     \
 	X(X_FORWARDED_PROTO, "x-forwarded-proto") \
-	X(X_FORWARDED_HOST, "x-forwarded-host")
+	X(X_FORWARDED_HOST, "x-forwarded-host")   \
+	X(GRPC_STATUS, "grpc-status")             \
+	X(GRPC_MESSAGE, "grpc-message")
 
 enum http1_field {
 #define FIELD(id, name) HTTP1_##id,
@@ -46,10 +48,12 @@ enum http1_field {
 
 struct http1_head {
 	bool request;
+	bool http2;          /* laid out from a header block of HTTP/2 */
 	uint8_t minor;       /* of HTTP/1.minor */
 	uint16_t status;     /* of a response */
 	struct bytes method; /* of a request, as sent */
 	struct bytes target; /* of a request, as sent */
+	struct bytes scheme; /* :scheme of HTTP/2, else empty */
 	size_t length;       /* of the head with its blank line */
 	size_t headers;      /* offset of the first header line */
 	size_t blank;        /* offset of the "\r\n" or "\n" that is the blank line */

@@ -160,7 +160,7 @@ static inline __attribute__((always_inline)) bool same_name(const char *p, const
 
 /* Where a field stands in the table below: by its length, its first letter and one in the middle,
  * | 0x20. Two in one place would be an error of the compiler's. */
-#define KEY(n, first, middle) (((n) + 4 * (first) + 5 * (middle)) % 64)
+#define KEY(n, first, middle) (((n) + 2 * (first) + 6 * (middle)) % 128)
 
 static inline unsigned key_of(struct bytes name)
 {
@@ -180,7 +180,7 @@ static inline enum http1_field look_up(struct bytes name)
 #undef FIELD
 	};
 	/* Where none belongs stands the first of all, which no such name is equal to. */
-	static const uint8_t by_key[64] = {
+	static const uint8_t by_key[128] = {
 		[KEY(2, 'b', '3')] = HTTP1_B3,
 		[KEY(4, 'h', 's')] = HTTP1_HOST,
 		[KEY(6, 'e', 'e')] = HTTP1_EXPECT,
@@ -193,7 +193,9 @@ static inline enum http1_field look_up(struct bytes name)
 		[KEY(10, 'x', 'f')] = HTTP1_B3_FLAGS,
 		[KEY(11, 't', 'p')] = HTTP1_TRACEPARENT,
 		[KEY(11, 'x', 's')] = HTTP1_B3_SPAN_ID,
+		[KEY(11, 'g', 's')] = HTTP1_GRPC_STATUS,
 		[KEY(12, 'c', 't')] = HTTP1_CONTENT_TYPE,
+		[KEY(12, 'g', 'e')] = HTTP1_GRPC_MESSAGE,
 		[KEY(12, 'x', 'r')] = HTTP1_B3_TRACE_ID,
 		[KEY(12, 'x', 'a')] = HTTP1_B3_SAMPLED,
 		[KEY(13, 'u', 'r')] = HTTP1_UBER_TRACE_ID,
