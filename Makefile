@@ -78,7 +78,9 @@ UNIT_LIBS := $(call obj,cmd,$(BASE) $(EXPORTER) $(CURL) $(WIRE) $(SHIM) $(filter
 UNIT_BINS := $(UNIT:tests/unit/%.c=$(B)/unit/%)
 
 CMD_NEEDS    := -lprotobuf-c -ljansson -lcurl -lz
+UNIT_NEEDS   := -lnghttp2 $(CMD_NEEDS)
 PROTOBUF_C_A := $(shell $(CC) -print-file-name=libprotobuf-c.a)
+NGHTTP2_A    := $(shell $(CC) -print-file-name=libnghttp2.a)
 
 .PHONY: all drivers unit fuzz check clean victims bench
 .SECONDARY:
@@ -88,7 +90,7 @@ all: $(B)/libtagalong.so $(B)/libtagalong-nop.so $(B)/tagalong
 $(B)/libtagalong.so: $(LIB_OBJS) hooks/exports.map
 	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--version-script=hooks/exports.map -Wl,--exclude-libs,ALL \
 		-Wl,--hash-style=both -Wl,-z,now,-z,relro,-z,noexecstack,-z,nodelete -Wl,--build-id -Wl,-soname,libtagalong.so \
-		-o $@ $(filter %.o,$^) $(PROTOBUF_C_A)
+		-o $@ $(filter %.o,$^) $(PROTOBUF_C_A) $(NGHTTP2_A)
 
 $(B)/libtagalong-nop.so: $(NOP_OBJS) hooks/exports.map
 	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--version-script=hooks/exports.map -Wl,--hash-style=both -Wl,-z,now,-z,relro,-z,noexecstack,-z,nodelete \
@@ -132,7 +134,7 @@ $(B)/libunit.a: $(UNIT_LIBS)
 	$(call Q,AR)ar rcs $@ $^
 $(B)/unit/%: tests/unit/%.c $(B)/libunit.a
 	@mkdir -p $(@D)
-	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CRITERION) $(CMD_NEEDS) -lpthread
+	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests/unit $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CRITERION) $(UNIT_NEEDS) -lpthread
 # Two frames of each allocation: what Criterion itself forgets is told from what its tests do.
 unit: export ASAN_OPTIONS ?= malloc_context_size=2
 unit: export LSAN_OPTIONS ?= suppressions=tests/unit/lsan.supp:print_suppressions=0
@@ -143,7 +145,7 @@ unit: $(UNIT_BINS)
 DRIVERS := $(patsubst tests/e2e/drivers/%.c,$(B)/drivers/%,$(sort $(wildcard tests/e2e/drivers/*.c)))
 $(B)/drivers/%: tests/e2e/drivers/%.c $(B)/libunit.a
 	@mkdir -p $(@D)
-	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libunit.a $(CMD_NEEDS) -lpthread
+	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libunit.a $(UNIT_NEEDS) -lpthread
 drivers: $(DRIVERS)
 
 # Fuzz targets: one program a file, built by clang whatever CC is, bounded. What was found, the log
@@ -164,7 +166,7 @@ $(B)/fuzz/libfuzz.a: $(FUZZ_LIBS)
 	@rm -f $@
 	$(call Q,AR)ar rcs $@ $^
 $(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(B)/fuzz/libfuzz.a
-	$(call Q,LD)$(FUZZ_CC) $(CPPFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(B)/fuzz/libfuzz.a -lprotobuf-c -lz -lpthread
+	$(call Q,LD)$(FUZZ_CC) $(CPPFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(B)/fuzz/libfuzz.a -lprotobuf-c -lnghttp2 -lz -lpthread
 fuzz: $(FUZZ_BINS)
 	@fail=0; for t in $(FUZZ_BINS); do \
 		name=$${t##*/}; grown=$(B)/fuzz/corpus/$$name; seeds=tests/fuzz/corpus/$$name; \
@@ -180,7 +182,7 @@ BENCH      := $(sort $(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH:tests/bench/%.c=$(B)/bench/%)
 BENCH_OBJS := $(filter-out $(call obj,so,$(HOOKS)),$(LIB_OBJS))
 $(B)/bench/door $(B)/bench/bench_http1: $(BENCH_OBJS)
-$(B)/bench/door $(B)/bench/bench_http1: BENCH_LIBS := $(BENCH_OBJS) $(PROTOBUF_C_A)
+$(B)/bench/door $(B)/bench/bench_http1: BENCH_LIBS := $(BENCH_OBJS) $(PROTOBUF_C_A) $(NGHTTP2_A)
 $(B)/bench/%: tests/bench/%.c tests/bench/bench.h
 	@mkdir -p $(@D)
 	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(BENCH_LIBS)
