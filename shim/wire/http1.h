@@ -46,6 +46,9 @@ enum http1_field {
 		HTTP1_FIELD_COUNT
 };
 
+/* Which of them has this name, a token in any case; HTTP1_FIELD_COUNT: none. */
+enum http1_field http1_field_of(struct bytes name);
+
 struct http1_head {
 	bool request;
 	bool http2;          /* laid out from a header block of HTTP/2 */

@@ -213,6 +213,11 @@ static inline enum http1_field look_up(struct bytes name)
 }
 #undef KEY
 
+enum http1_field http1_field_of(struct bytes name)
+{
+	return name.n ? look_up(name) : HTTP1_FIELD_COUNT;
+}
+
 static inline void keep_field(struct http1_head *head, const struct line *line)
 {
 	enum http1_field id = look_up(line->name);

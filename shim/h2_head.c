@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A header list is read in one go. The texts of pseudo header fields come first in the room, since
+ * they come first in the list; the lines follow. */
+#include "shim/h2_head.h"
+
+#include "shim/wire/http1_scan.h"
+
+#define FIELD_COST 32 /* RFC 9113 section 6.5.2 */
+
+/* Pseudo header fields. */
+#define PSEUDO_FIELDS(X)          \
+	X(METHOD, "method")       \
+	X(SCHEME, "scheme")       \
+	X(AUTHORITY, "authority") \
+	X(PATH, "path")           \
+	X(PROTOCOL, "protocol")   \
+	X(STATUS, "status")
+
+enum pseudo {
+#define PSEUDO(id, name) PSEUDO_##id,
+	PSEUDO_FIELDS(PSEUDO)
+#undef PSEUDO
+		PSEUDO_COUNT
+};
+
+struct reading {
+	struct h2_head *out;
+	char *room;
+	size_t size, used; /* of the room; what the blank line takes is not in size */
+	bool reserved;     /* there is something for the blank line */
+	size_t lines;      /* offset of the first line */
+	bool in_lines;     /* no pseudo header field may follow */
+	unsigned seen;     /* pseudo header fields, a bit each */
+	struct bytes pseudo[PSEUDO_COUNT]; /* the first of each, kept in the room */
+};
+
+static bool fits(struct reading *r, size_t n)
+{
+	bool fit = r->out->list_size <= H2_LIST_MAX && n <= r->size - r->used;
+
+	r->out->cut |= !fit;
+	return fit;
+}
+
+/* Appends to the room; returns where it stands now. */
+static struct bytes append(struct reading *r, struct bytes text)
+{
+	struct bytes kept = { r->room + r->used, text.n };
+
+	if (text.n)
+		memcpy(r->room + r->used, text.p, text.n);
+	r->used += text.n;
+	return kept;
+}
+
+/* A whole line or nothing. Returns its value, without an address when it was dropped. */
+static struct bytes append_line(struct reading *r, struct bytes name, struct bytes value)
+{
+	struct bytes kept = { 0 };
+	size_t n;
+
+	if (__builtin_add_overflow(name.n, value.n, &n) || !fits(r, n + 4))
+		return kept;
+	append(r, name);
+	append(r, BYTES(": "));
+	kept = append(r, value);
+	append(r, BYTES("\r\n"));
+	r->out->head.header_count++;
+	return kept;
+}
+
+/* One that frames the body or shapes the connection of HTTP/1 has no place in HTTP/2 (RFC 9113
+ * section 8.2.2). */
+static bool of_one_connection(enum http1_field id, struct bytes name, struct bytes value)
+{
+	if (id == HTTP1_CONNECTION || id == HTTP1_UPGRADE || id == HTTP1_TRANSFER_ENCODING)
+		return true;
+	if (bytes_equal(name, BYTES("te")))
+		return !bytes_equal_nocase(value, BYTES("trailers"));
+	return bytes_equal(name, BYTES("proxy-connection")) ||
+	       bytes_equal(name, BYTES("keep-alive"));
+}
+
+static bool good_name(struct bytes name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (!is_token_char((uint8_t)name.p[i]) || (name.p[i] >= 'A' && name.p[i] <= 'Z'))
+			return false;
+	return name.n > 0;
+}
+
+/* RFC 9113 section 8.2.1: what would end the line for somebody, and padding. */
+static bool one_line(struct bytes value)
+{
+	const char *end = value.p + value.n, *p = scan_value(value.p, end);
+
+	for (; p < end; p = scan_value(p + 1, end))
+		if (*p == '\r' || *p == '\n' || *p == '\0')
+			return false;
+	return true;
+}
+
+static bool padded(struct bytes value)
+{
+	return value.n && (is_blank(value.p[0]) || is_blank(value.p[value.n - 1]));
+}
+
+static void note_field(struct reading *r, const struct hpack_field *field, enum http1_field id,
+		       struct bytes kept)
+{
+	struct http1_head *head = &r->out->head;
+
+	if (head->count[id] == 0)
+		head->field[id] = kept;
+	if (id == HTTP1_TRACEPARENT && head->count[id] == 0) {
+		r->out->traceparent_place = *field;
+		r->out->traceparent_place.name = (struct bytes){ 0 };
+		if (kept.p)
+			r->out->traceparent_place.name =
+				(struct bytes){ kept.p - 2 - field->name.n, field->name.n };
+		r->out->traceparent_place.value = kept;
+	}
+	if (head->count[id] < 255)
+		head->count[id]++;
+	if (id == HTTP1_CONTENT_LENGTH || id == HTTP1_EXPECT)
+		http1_note_field(head, id, field->value);
+}
+
+/* From here on there are lines. */
+static void begin_lines(struct reading *r)
+{
+	struct bytes kept = { 0 }, authority = r->pseudo[PSEUDO_AUTHORITY];
+	const struct hpack_field of_authority = { .value = authority };
+
+	if (r->in_lines)
+		return;
+	r->in_lines = true;
+	r->lines = r->used;
+	if (!(r->seen & 1u << PSEUDO_AUTHORITY))
+		return;
+	if (authority.p)
+		kept = append_line(r, BYTES("host"), authority);
+	note_field(r, &of_authority, HTTP1_HOST, kept);
+}
+
+static void read_field(struct reading *r, const struct hpack_field *field)
+{
+	struct bytes value = bytes_trim(field->value), kept;
+	enum http1_field id;
+
+	if (!good_name(field->name) || !one_line(field->value)) {
+		r->out->malformed = true;
+		return;
+	}
+	id = http1_field_of(field->name);
+	r->out->malformed |= padded(field->value) || of_one_connection(id, field->name, value);
+	kept = append_line(r, field->name, value);
+	if (id != HTTP1_FIELD_COUNT)
+		note_field(r, field, id, kept);
+}
+
+static enum pseudo pseudo_of(struct bytes name)
+{
+	static const char names[PSEUDO_COUNT][12] = {
+#define PSEUDO(id, name) ":" name,
+		PSEUDO_FIELDS(PSEUDO)
+#undef PSEUDO
+	};
+	unsigned i = 0;
+
+	while (i < PSEUDO_COUNT && !bytes_equal(name, bytes_of(names[i])))
+		i++;
+	return (enum pseudo)i;
+}
+
+/* Exactly three digits; 0 for anything else. RFC 9113 section 8.6: there is no 101. */
+static uint16_t status_of(struct bytes text)
+{
+	uint64_t status;
+
+	if (text.n != 3 || bytes_to_u64(text, &status) != 0 || status < 100 || status == 101)
+		return 0;
+	return (uint16_t)status;
+}
+
+/* RFC 9113 section 8.3: before all others, known ones only, none twice. */
+static void read_pseudo(struct reading *r, const struct hpack_field *field)
+{
+	enum pseudo id = pseudo_of(field->name);
+
+	if (id == PSEUDO_COUNT || r->in_lines || (r->seen & 1u << id) || !one_line(field->value) ||
+	    padded(field->value)) {
+		r->out->malformed = true;
+		r->seen |= 1u << PSEUDO_COUNT;
+		return;
+	}
+	r->seen |= 1u << id;
+	if (id == PSEUDO_STATUS)
+		r->out->head.status = status_of(field->value);
+	if (fits(r, field->value.n))
+		r->pseudo[id] = append(r, field->value);
+}
+
+static bool all_seen(const struct reading *r, unsigned needed, unsigned allowed)
+{
+	return (r->seen & needed) == needed && !(r->seen & ~allowed);
+}
+
+/* What a request line could not say either. A text that was dropped is taken for good. */
+static bool good_target(struct bytes target)
+{
+	const char *end = target.p + target.n;
+
+	return !target.p || (target.n && scan_target(target.p, end) == end);
+}
+
+static bool good_method(struct bytes method)
+{
+	for (size_t i = 0; i < method.n; i++)
+		if (!is_token_char((uint8_t)method.p[i]))
+			return false;
+	return !method.p || method.n;
+}
+
+/* RFC 9113 sections 8.3.1 and 8.5; RFC 8441 section 4. */
+static bool read_request(struct reading *r)
+{
+	const unsigned method = 1u << PSEUDO_METHOD, authority = 1u << PSEUDO_AUTHORITY;
+	const unsigned rest = 1u << PSEUDO_SCHEME | 1u << PSEUDO_PATH;
+	const unsigned protocol = 1u << PSEUDO_PROTOCOL;
+	struct http1_head *head = &r->out->head;
+	bool connect = bytes_equal(r->pseudo[PSEUDO_METHOD], BYTES("CONNECT"));
+	bool tunnel = connect && !(r->seen & protocol);
+
+	head->method = r->pseudo[PSEUDO_METHOD];
+	head->scheme = r->pseudo[PSEUDO_SCHEME];
+	head->target = r->pseudo[tunnel ? PSEUDO_AUTHORITY : PSEUDO_PATH];
+	r->out->protocol = r->pseudo[PSEUDO_PROTOCOL];
+	if (!good_method(head->method) || !good_target(head->target))
+		return false;
+	if (tunnel)
+		return all_seen(r, method | authority, method | authority);
+	if (connect)
+		return all_seen(r, method | rest | authority | protocol,
+				method | rest | authority | protocol);
+	return all_seen(r, method | rest, method | rest | authority);
+}
+
+static bool good_response(const struct reading *r)
+{
+	const unsigned status = 1u << PSEUDO_STATUS;
+
+	return all_seen(r, status, status) && r->out->head.status;
+}
+
+static void finish(struct reading *r)
+{
+	struct http1_head *head = &r->out->head;
+	size_t end;
+
+	begin_lines(r);
+	end = r->used;
+	r->out->whole = BYTES("\r\n");
+	if (r->reserved) {
+		memcpy(r->room + end, "\r\n", 2);
+		r->out->whole = (struct bytes){ r->room + r->lines, end + 2 - r->lines };
+	}
+	head->length = r->out->whole.n;
+	head->blank = head->length - 2;
+	r->out->trailers = r->seen == 0;
+	if (!r->out->trailers && !(head->request ? read_request(r) : good_response(r)))
+		r->out->malformed = true;
+	r->out->malformed |= head->framing_bad;
+}
+
+int h2_head_decode(struct h2_head *out, struct hpack *h, struct bytes block, bool request,
+		   char *room, size_t size)
+{
+	struct reading r = { .out = out, .room = room, .reserved = size >= 2 };
+	struct hpack_field field;
+	size_t pos = 0;
+	int n;
+
+	*out = (struct h2_head){ .head = { .request = request, .http2 = true } };
+	r.size = r.reserved ? size - 2 : 0;
+	while ((n = hpack_next(h, block, &pos, &field)) > 0) {
+		bool pseudo = field.name.n && field.name.p[0] == ':';
+
+		if (!pseudo)
+			begin_lines(&r);
+		out->list_size += field.name.n + field.value.n + FIELD_COST;
+		if (pseudo)
+			read_pseudo(&r, &field);
+		else
+			read_field(&r, &field);
+	}
+	if (n == 0)
+		finish(&r);
+	return n;
+}
