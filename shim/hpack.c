@@ -7,12 +7,6 @@
 #include "base/guard.h"
 #include "shim/hpack_memory.h"
 
-struct hpack {
-	struct hpack_memory memory;
-	nghttp2_hd_inflater *inflater;
-	int error; /* of the first call that failed; what was read is not what the encoder wrote */
-};
-
 /* nghttp2 may find itself broken: see base/guard.h. */
 static int open_inflater(struct hpack *h)
 {

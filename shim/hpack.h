@@ -15,7 +15,9 @@ struct hpack;
 struct hpack *hpack_open(void);    /* NULL: no memory (bounded) */
 void hpack_close(struct hpack *h); /* NULL is fine */
 
-/* SETTINGS_HEADER_TABLE_SIZE of the receiver of these blocks is in force; between blocks only. 0;
+/* SETTINGS_HEADER_TABLE_SIZE of the receiver of these blocks is in force: a larger one once it was
+ * sent, a smaller one with its acknowledgement, since the block after it must begin with a size
+ * update, or is broken (RFC 7541 section 4.2). Between blocks only. 0;
  * -E2BIG past HPACK_TABLE_MAX: the caller gives the connection up; the error of hpack_next() after
  * one; -EBADMSG inside a block. */
 int hpack_limit_table(struct hpack *h, uint32_t size);

@@ -14,6 +14,12 @@ struct hpack_memory {
 	size_t limit;          /* of `held` */
 };
 
+struct hpack {
+	struct hpack_memory memory;
+	nghttp2_hd_inflater *inflater;
+	int error; /* of the first call that failed: the table is not as the encoder's any more */
+};
+
 /* Ready to give at most `limit` bytes. The struct must not move. */
 void hpack_memory_begin(struct hpack_memory *m, size_t limit);
 /* n bytes, or NULL: past the limit, or all of this size are in use. */
