@@ -46,6 +46,10 @@ struct exchange {
 	bool status_seen;
 	bool request_done, streaming;
 	uint8_t minor; /* HTTP/1.minor */
+	bool http2;
+	bool response_ended; /* HTTP/2: its last frame (END_STREAM) has passed */
+	bool rpc;            /* a call of gRPC: an RPC span in place of an HTTP span */
+	int8_t rpc_status;   /* of an rpc: enum grpc_status, GRPC_NO_STATUS while none came */
 	uint8_t response_minor;
 	uint8_t link;     /* enum link_rule, clients */
 	uint8_t captures; /* in `captured`, request headers first */
@@ -56,6 +60,7 @@ struct exchange {
 	uint32_t forks;         /* process-wide count when it opened */
 	uint64_t start_ns;      /* since 1970 */
 	uint64_t start_monotonic, end_monotonic;
+	uint64_t rpc_timeout; /* ns that the caller waits, GRPC_TIMEOUT_NONE */
 	uint8_t parent_id[8];
 	const char *error; /* error.type, a literal, NULL none */
 	/* Views into text (or literals). */
@@ -63,6 +68,7 @@ struct exchange {
 	struct url_target url;    /* the parts of `target` */
 	struct bytes server_name; /* the host that is asked for, without port; may be empty */
 	uint16_t server_port;     /* 0: not said */
+	struct bytes rpc_message; /* grpc-message as on the wire */
 	struct bytes forwarded_client, forwarded_proto, forwarded_host;
 	struct {
 		struct bytes name, value;

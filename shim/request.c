@@ -10,6 +10,7 @@
 #include "shim/block.h"
 #include "shim/process_state.h"
 #include "shim/propagate.h"
+#include "shim/request_parts.h"
 #include "shim/route.h"
 #include "shim/sampler.h"
 #include "shim/wire/url.h"
@@ -26,8 +27,8 @@ static struct bytes keep(struct exchange *e, struct bytes b)
 	return exchange_keep(e, b);
 }
 
-static void keep_captured(struct exchange *e, const struct http1_head *head, struct bytes whole,
-			  enum header_list list)
+void request_keep_captured(struct exchange *e, const struct http1_head *head, struct bytes whole,
+			   enum header_list list)
 {
 	struct http1_header header;
 	size_t pos = head->headers;
@@ -55,7 +56,8 @@ static void split_target(struct exchange *e)
 		url_split_host(&e->server_name, &e->server_port, authority);
 }
 
-static struct exchange *open_exchange(const struct http1_head *head, size_t more)
+static struct exchange *open_exchange(const struct http1_head *head, struct bytes whole,
+				      size_t more)
 {
 	struct exchange *e = exchange_open(head->length + more + TEXT_SLACK);
 	struct bytes known;
@@ -69,6 +71,8 @@ static struct exchange *open_exchange(const struct http1_head *head, size_t more
 	e->user_agent = keep(e, head->field[HTTP1_USER_AGENT]);
 	split_target(e);
 	e->minor = head->minor;
+	if (head->http2)
+		request_begin_http2(e, head, whole);
 	e->forks = atomic_load_explicit(&process_state.forks, memory_order_relaxed);
 	e->start_monotonic = clock_monotonic_ns();
 	e->start_ns = clock_realtime_at(e->start_monotonic);
@@ -159,7 +163,7 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 struct exchange *request_open_server(struct conn *c, int fd, const struct http1_head *head,
 				     struct bytes whole)
 {
-	struct exchange *e = open_exchange(head, 0);
+	struct exchange *e = open_exchange(head, whole, 0);
 	struct propagate_in in;
 
 	if (!e)
@@ -183,7 +187,7 @@ struct exchange *request_open_server(struct conn *c, int fd, const struct http1_
 		e->forwarded_host = keep(e, f.host);
 	}
 	if (e->sampled)
-		keep_captured(e, head, whole, HEADERS_SERVER_REQUEST);
+		request_keep_captured(e, head, whole, request_list(e, HEADERS_SERVER_REQUEST));
 	e->captured_requests = e->captures;
 	conn_learn_peer(c, fd);
 	count(exchanges_server);
@@ -306,7 +310,7 @@ struct exchange *request_open_client(struct conn *c, int fd, const struct http1_
 	link_find(link, head);
 	if (!link->leave && !link->rewrite && propagate_head_carries_context(head))
 		link->leave = true;
-	e = open_exchange(head, link->leave ? 0 : inherited_size(link));
+	e = open_exchange(head, whole, link->leave ? 0 : inherited_size(link));
 	if (!e)
 		return NULL;
 	if (link->leave || goes_to_collector(c, e)) {
@@ -327,7 +331,7 @@ struct exchange *request_open_client(struct conn *c, int fd, const struct http1_
 		begin_client_context(e, link);
 	}
 	if (e->sampled) {
-		keep_captured(e, head, whole, HEADERS_CLIENT_REQUEST);
+		request_keep_captured(e, head, whole, request_list(e, HEADERS_CLIENT_REQUEST));
 		if (link->rule == LINK_RULE_NONE)
 			note_candidates(e);
 	}
@@ -340,7 +344,8 @@ void request_note_response(struct exchange *e, const struct http1_head *head, st
 	e->status = head->status;
 	e->response_minor = head->minor;
 	e->status_seen = true;
+	if (e->rpc)
+		request_note_status(e, head);
 	if (e->sampled)
-		keep_captured(e, head, whole,
-			      e->server ? HEADERS_SERVER_RESPONSE : HEADERS_CLIENT_RESPONSE);
+		request_keep_captured(e, head, whole, request_response_list(e));
 }

@@ -24,10 +24,12 @@ static struct list excludes = { exclude_items, 0, ROUTE_EXCLUDES_MAX };
 static struct list hosts = { host_items, 0, ROUTE_HOSTS_MAX };
 static struct list methods = { method_items, 0, ROUTE_METHODS_MAX };
 static struct list headers[HEADERS_LISTS] = {
-	{ header_items[0], 0, ROUTE_HEADERS_MAX },
-	{ header_items[1], 0, ROUTE_HEADERS_MAX },
-	{ header_items[2], 0, ROUTE_HEADERS_MAX },
-	{ header_items[3], 0, ROUTE_HEADERS_MAX },
+#define LIST(id) [id] = { header_items[id], 0, ROUTE_HEADERS_MAX }
+	LIST(HEADERS_SERVER_REQUEST),  LIST(HEADERS_SERVER_RESPONSE),
+	LIST(HEADERS_CLIENT_REQUEST),  LIST(HEADERS_CLIENT_RESPONSE),
+	LIST(METADATA_SERVER_REQUEST), LIST(METADATA_SERVER_RESPONSE),
+	LIST(METADATA_CLIENT_REQUEST), LIST(METADATA_CLIENT_RESPONSE),
+#undef LIST
 };
 
 /* RFC 9110 and PATCH and QUERY, which the semantic conventions know as well. */
@@ -83,6 +85,14 @@ void route_init(void)
 		  "OTEL_INSTRUMENTATION_HTTP_CLIENT_CAPTURE_REQUEST_HEADERS");
 	list_read(&headers[HEADERS_CLIENT_RESPONSE], config.client_response_headers,
 		  "OTEL_INSTRUMENTATION_HTTP_CLIENT_CAPTURE_RESPONSE_HEADERS");
+	list_read(&headers[METADATA_SERVER_REQUEST], config.server_request_metadata,
+		  "OTEL_INSTRUMENTATION_GRPC_CAPTURE_METADATA_SERVER_REQUEST");
+	list_read(&headers[METADATA_SERVER_RESPONSE], config.server_response_metadata,
+		  "OTEL_INSTRUMENTATION_GRPC_CAPTURE_METADATA_SERVER_RESPONSE");
+	list_read(&headers[METADATA_CLIENT_REQUEST], config.client_request_metadata,
+		  "OTEL_INSTRUMENTATION_GRPC_CAPTURE_METADATA_CLIENT_REQUEST");
+	list_read(&headers[METADATA_CLIENT_RESPONSE], config.client_response_metadata,
+		  "OTEL_INSTRUMENTATION_GRPC_CAPTURE_METADATA_CLIENT_RESPONSE");
 }
 
 bool route_excluded(struct bytes path)

@@ -14,7 +14,7 @@
 #define ROUTE_EXCLUDES_MAX 64  /* TAGALONG_EXCLUDE_PATHS */
 #define ROUTE_HOSTS_MAX    64  /* TAGALONG_PROPAGATE_TO */
 #define ROUTE_METHODS_MAX  32  /* OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS */
-#define ROUTE_HEADERS_MAX  32  /* each of the four lists of recorded headers */
+#define ROUTE_HEADERS_MAX  32  /* each list of recorded headers or metadata */
 
 #define ROUTE_NAME_MAX     255 /* bytes of a span name */
 #define ROUTE_DEPTH_MAX    16  /* segments of a path that a name shows */
@@ -50,6 +50,10 @@ enum header_list {
 	HEADERS_SERVER_RESPONSE,
 	HEADERS_CLIENT_REQUEST,
 	HEADERS_CLIENT_RESPONSE,
+	METADATA_SERVER_REQUEST, /* of gRPC, in the same order */
+	METADATA_SERVER_RESPONSE,
+	METADATA_CLIENT_REQUEST,
+	METADATA_CLIENT_RESPONSE,
 	HEADERS_LISTS
 };
 

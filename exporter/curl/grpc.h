@@ -4,31 +4,11 @@
 #ifndef EXPORTER_CURL_GRPC_H
 #define EXPORTER_CURL_GRPC_H
 
+#include "base/grpc.h"
 #include "base/text.h"
 
 #define GRPC_HEAD_LEN    5
 #define GRPC_MESSAGE_MAX 512 /* bytes of grpc-message that are kept */
-
-enum grpc_status {
-	GRPC_OK,
-	GRPC_CANCELLED,
-	GRPC_UNKNOWN,
-	GRPC_INVALID_ARGUMENT,
-	GRPC_DEADLINE_EXCEEDED,
-	GRPC_NOT_FOUND,
-	GRPC_ALREADY_EXISTS,
-	GRPC_PERMISSION_DENIED,
-	GRPC_RESOURCE_EXHAUSTED,
-	GRPC_FAILED_PRECONDITION,
-	GRPC_ABORTED,
-	GRPC_OUT_OF_RANGE,
-	GRPC_UNIMPLEMENTED,
-	GRPC_INTERNAL,
-	GRPC_UNAVAILABLE,
-	GRPC_DATA_LOSS,
-	GRPC_UNAUTHENTICATED,
-	GRPC_STATUS_COUNT
-};
 
 /* The five bytes in front of a message of n bytes. */
 void grpc_put_head(char head[static GRPC_HEAD_LEN], bool compressed, uint32_t n);
@@ -39,20 +19,6 @@ int grpc_read_message(struct bytes body, bool *compressed, struct bytes *message
 
 /* grpc-timeout: at most eight digits and a unit, never shorter than asked. */
 void grpc_put_timeout(struct text *t, uint64_t ms);
-
-/* grpc-status; anything that is no code of gRPC's is GRPC_UNKNOWN. */
-enum grpc_status grpc_parse_status(struct bytes value);
-
-/* grpc-message is percent-encoded; a broken escape stands for itself, as gRPC wants it. Decodes
- * into to[size], cut off there; the length. */
-size_t grpc_decode_message(char *to, size_t size, struct bytes in);
-
-/* The status of an answer that has no grpc-status. */
-enum grpc_status grpc_status_of_http(unsigned http_status);
-/* The status of a stream that was reset with an error code of HTTP/2. */
-enum grpc_status grpc_status_of_reset(unsigned error_code);
-
-const char *grpc_status_name(enum grpc_status s);
 
 /* The codes that OTLP calls retryable. has_retry_info: the answer came with a RetryInfo. */
 bool grpc_is_retryable(enum grpc_status s, bool has_retry_info);
