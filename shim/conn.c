@@ -12,6 +12,7 @@
 #include "base/raw.h"
 #include "base/thread.h"
 #include "shim/block.h"
+#include "shim/h2.h"
 #include "shim/process_state.h"
 #include "shim/span.h"
 
@@ -25,6 +26,8 @@ int conn_init(void)
 {
 	int err = pool_init(&pool, sizeof(struct conn), CONNECTIONS_MAX);
 
+	if (!err)
+		err = h2_init();
 	return err ? err : fd_table_init();
 }
 
@@ -252,35 +255,6 @@ void alteration_drop(struct conn *c)
 	memset(a, 0, sizeof(*a));
 }
 
-void conn_push(struct conn *c, struct exchange *e)
-{
-	uint32_t i = exchange_index(e) + 1;
-
-	e->next = 0;
-	if (c->queue_tail)
-		exchange_at(c->queue_tail - 1)->next = i;
-	else
-		c->queue_head = i;
-	c->queue_tail = i;
-	c->queued++;
-}
-
-struct exchange *conn_oldest(struct conn *c)
-{
-	return c->queue_head ? exchange_at(c->queue_head - 1) : NULL;
-}
-
-void conn_pop(struct conn *c)
-{
-	struct exchange *e = conn_oldest(c);
-
-	c->queue_head = e->next;
-	if (!c->queue_head)
-		c->queue_tail = 0;
-	c->queued--;
-	exchange_close(e);
-}
-
 /* Whether the end of the stream is a proper end of the message that was under way. */
 static bool ends_properly(const struct conn *c, const struct exchange *e)
 {
@@ -298,6 +272,8 @@ void conn_end_exchanges(struct conn *c, const char *error)
 {
 	struct exchange *e;
 
+	if (c->h2)
+		h2_end_streams(c, error);
 	e = conn_oldest(c);
 	if (e && e->server && !e->status_seen && !c->error &&
 	    atomic_load_explicit(&c->writing, memory_order_relaxed)) {
@@ -338,6 +314,7 @@ void conn_forget(struct conn *c, int fd)
 	struct conn *expected = c;
 
 	alteration_drop(c);
+	h2_close(c);
 	atomic_store_explicit(&c->body_out, false, memory_order_relaxed);
 	/* Other descriptors of this stream find out for themselves. */
 	if (fd < 0 || !atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
@@ -355,6 +332,8 @@ void conn_give_up(struct conn *c, int fd)
 	if (c->inbound && !c->switched && (c->queued || c->role == CONN_SERVER))
 		conn_note_unseen(c);
 	conn_end_exchanges(c, NULL);
+	if (!c->alter.head)
+		h2_close(c);
 	direction_reset(&c->in);
 	direction_reset(&c->out);
 	c->role = CONN_OPAQUE;
@@ -376,6 +355,7 @@ static void end(struct conn *c)
 	direction_reset(&c->in);
 	direction_reset(&c->out);
 	alteration_drop(c);
+	h2_close(c);
 }
 
 void conn_start_over(struct conn *c)
@@ -458,7 +438,7 @@ static void fork_child_one(struct conn *c)
 	bool held = atomic_load_explicit(&c->lock, memory_order_relaxed);
 	bool writing = atomic_load_explicit(&c->writing, memory_order_relaxed);
 	bool busy = held || c->queue_head || c->alter.head || c->in.carried || c->out.carried ||
-		    c->in.in_body || c->out.in_body;
+		    c->in.in_body || c->out.in_body || c->h2;
 
 	atomic_store_explicit(&c->lock, 0, memory_order_relaxed);
 	atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
@@ -470,8 +450,12 @@ static void fork_child_one(struct conn *c)
 		return;
 	/* The parent has the exchange: it, or nobody, writes its span. */
 	c->role = CONN_OPAQUE;
-	if (held || writing)
+	if (held || writing) {
 		c->in.carry = c->out.carry = c->alter.image = NULL;
+		c->h2 = NULL;
+	}
+	if (!c->alter.head)
+		h2_close(c); /* its tables are kept by the parent */
 	direction_reset(&c->in);
 	direction_reset(&c->out);
 	/* Half a header of ours has left: the child may be who sends the rest. */

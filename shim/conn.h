@@ -61,6 +61,9 @@ struct conn {
 	uint8_t queued;       /* exchanges in the queue */
 	uint32_t queue_head, queue_tail; /* index + 1: oldest first */
 	const char *error;               /* error.type of the connection, NULL none */
+	struct h2 *h2;                   /* HTTP/2 is spoken: h2.h; NULL: not */
+	uint32_t upgrade_table; /* of the offer to switch to it: largest dynamic table + 1; 0: none
+				 */
 	struct direction in, out;
 	struct alteration alter;
 	uint16_t peer_port;

@@ -23,9 +23,9 @@ struct shared_context {
 };
 
 struct exchange {
-	uint64_t pool_link;             /* the pool's while it is free */
-	_Atomic uint32_t generation;    /* odd while open; rises at open and at close */
-	uint32_t next;                  /* in its connection's queue: index + 1 */
+	uint64_t pool_link;          /* the pool's while it is free */
+	_Atomic uint32_t generation; /* odd while open; rises at open and at close */
+	uint32_t next; /* in its connection's queue, or bucket of streams: index + 1 */
 	struct shared_context context;  /* of our span; of the caller's when there is no span */
 	struct shared_context received; /* as it came in, all zero if nothing (valid) did */
 	_Atomic bool thread_ok;         /* rule "thread" may use it */
@@ -54,8 +54,10 @@ struct exchange {
 	uint8_t link;     /* enum link_rule, clients */
 	uint8_t captures; /* in `captured`, request headers first */
 	uint8_t captured_requests;
+	uint8_t stream_state; /* HTTP/2: enum h2_stream_state */
 	uint16_t status;
 	uint16_t status_coming; /* of an answer that is being sent, 0 not known */
+	uint32_t stream;        /* HTTP/2: its number on the connection */
 	uint32_t reader;        /* thread that read the request */
 	uint32_t forks;         /* process-wide count when it opened */
 	uint64_t start_ns;      /* since 1970 */

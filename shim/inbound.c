@@ -18,6 +18,8 @@
 #include "shim/link.h"
 #include "shim/process_state.h"
 
+#define H2_RESERVED_MAX 128 /* headers for which room is kept */
+
 /* What is put in the program may pass on to any host. */
 static bool every_host_may_have_it(void)
 {
@@ -68,26 +70,40 @@ static size_t insert(struct exchange *e, const struct http1_head *head,
 	return line.n;
 }
 
+enum inbound_way inbound_way(const struct exchange *e, const struct http1_head *head)
+{
+	if (e->excluded || config.inbound_header == INBOUND_OFF || !carrier_any())
+		return INBOUND_LEAVE;
+	if (carrier_in(head))
+		return e->sampled ? INBOUND_OVERWRITE : INBOUND_LEAVE;
+	return inbound_inserts() ? INBOUND_INSERT : INBOUND_LEAVE;
+}
+
+void inbound_note(struct exchange *e)
+{
+	atomic_store_explicit(&e->rewritten, true, memory_order_relaxed);
+	count(headers_inbound);
+}
+
 size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct bytes whole,
 		       const struct inbound_place *place)
 {
 	size_t added = 0;
-	bool done;
+	bool done = false;
 
-	if (e->excluded || config.inbound_header == INBOUND_OFF || !carrier_any())
-		return 0;
-	if (carrier_in(head)) {
-		done = e->sampled && overwrite(e, head, whole, place);
-	} else if (inbound_inserts()) {
+	switch (inbound_way(e, head)) {
+	case INBOUND_OVERWRITE:
+		done = overwrite(e, head, whole, place);
+		break;
+	case INBOUND_INSERT:
 		added = insert(e, head, place);
-		done = added != 0;
-	} else {
-		done = false;
+		done = added;
+		break;
+	case INBOUND_LEAVE:
+		break;
 	}
-	if (done) {
-		atomic_store_explicit(&e->rewritten, true, memory_order_relaxed);
-		count(headers_inbound);
-	}
+	if (done)
+		inbound_note(e);
 	return added;
 }
 
@@ -95,14 +111,24 @@ size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct
 
 static bool may_reserve(const struct conn *c, const struct shim_read *r)
 {
-	if (!inbound_inserts() || !c->inbound || c->in.in_body || !process_may_call() ||
+	/* Behind the rest of a frame of HTTP/2 comes another. */
+	bool in_body = c->in.in_body && (!c->h2 || c->in.body.remaining > r->iov[0].iov_len);
+
+	if (!inbound_inserts() || !c->inbound || in_body || !process_may_call() ||
 	    (c->role != CONN_NEW && c->role != CONN_SERVER))
 		return false;
-	if (r->iovcnt != 1 || !memory_readable(r->iov, sizeof(*r->iov)) ||
-	    r->iov[0].iov_len < 4 * INBOUND_HEADER_LEN ||
+	if (r->iov[0].iov_len < 4 * INBOUND_HEADER_LEN ||
 	    r->flags & (MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE))
 		return false;
 	return r->call != SHIM_CALL_RECVMMSG && r->call != SHIM_CALL_RECVMSG;
+}
+
+/* HTTP/2 may bring many requests at once. */
+static uint16_t reserve_for(const struct conn *c, size_t room)
+{
+	size_t n = c->h2 ? room / 4 / INBOUND_HEADER_LEN : 1;
+
+	return (uint16_t)((n < H2_RESERVED_MAX ? n : H2_RESERVED_MAX) * INBOUND_HEADER_LEN);
 }
 
 void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int count, int flags,
@@ -127,10 +153,11 @@ void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int c
 		return;
 	r->conn = c;
 	r->generation = atomic_load_explicit(&c->generation, memory_order_relaxed);
-	if (c->role != CONN_OPAQUE && may_reserve(c, r)) {
+	if (c->role != CONN_OPAQUE && count == 1 && memory_readable(iov, sizeof(*iov)) &&
+	    may_reserve(c, r)) {
 		r->one = iov[0];
-		r->one.iov_len -= INBOUND_HEADER_LEN;
-		r->reserved = INBOUND_HEADER_LEN;
+		r->reserved = reserve_for(c, iov[0].iov_len);
+		r->one.iov_len -= r->reserved;
 		r->iov = &r->one;
 	}
 	conn_release(c);

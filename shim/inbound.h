@@ -16,6 +16,11 @@ struct inbound_place {
 	ssize_t offset; /* of the head's first byte; negative: it began in an earlier read */
 };
 
+/* What may be done to a request that was read. */
+enum inbound_way { INBOUND_LEAVE, INBOUND_OVERWRITE, INBOUND_INSERT };
+enum inbound_way inbound_way(const struct exchange *e, const struct http1_head *head);
+void inbound_note(struct exchange *e); /* and it was done */
+
 /* Writes our id over the traceparent of the head, or puts the header in. Returns how many bytes
  * were put in (place->piece has grown by them). */
 size_t inbound_rewrite(struct exchange *e, const struct http1_head *head, struct bytes whole,

@@ -12,160 +12,20 @@
  * ours leaves with the retry. A short count the kernel did not make is never reported. */
 #include "shim/inject.h"
 
-#include "base/config.h"
 #include "base/counters.h"
 #include "base/host_errno.h"
 #include "base/raw.h"
 #include "base/readable.h"
 #include "base/thread.h"
 #include "shim/block.h"
-#include "shim/carrier.h"
-#include "shim/limits.h"
+#include "shim/h2.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
-#include "shim/propagate.h"
-#include "shim/request.h"
 #include "shim/stream.h"
 #include "shim/vector.h"
 
 #define FIRST_LOOK  4096 /* bytes: most heads are shorter */
 #define STATUS_LOOK 32   /* a status line as far as its code */
-
-/* A traceparent line and those of B3 or Jaeger; tracestate and baggage come extra. */
-#define LINES_ROOM 256
-
-/* The room an image needs: the head, our lines, and behind them what the call wants there. */
-static size_t image_room(const struct exchange *e, size_t before, const struct shim_write *w)
-{
-	/* Jaeger writes a header line for each entry of the baggage. */
-	size_t lines = LINES_ROOM + e->tracestate.n + 4 * e->baggage.n;
-	size_t rest = w->program_bytes > before ? w->program_bytes - before : 0;
-
-	if (vector_is_single(w))
-		return before + lines + (rest < BLOCK_SMALL / 2 ? rest : BLOCK_SMALL / 2);
-	return before + lines + vector_room(w);
-}
-
-static bool image_begin(struct conn *c, const struct shim_write *w, const char *unsent,
-			size_t before)
-{
-	struct alteration *a = &c->alter;
-
-	a->image = block_get(image_room(a->exchange, before, w), &a->image_size);
-	if (!a->image) {
-		count(inject_skipped_memory);
-		return false;
-	}
-	memcpy(a->image, unsent, before);
-	a->before = before;
-	return true;
-}
-
-static void image_drop(struct alteration *a)
-{
-	block_put(a->image);
-	a->image = NULL;
-	a->before = a->added = 0;
-}
-
-/* Our lines behind what the image holds of the head: those formats that it does not carry already.
- * False: none, or they would push it across a limit. */
-static bool add_lines(struct alteration *a, const struct span_context *own,
-		      const struct http1_head *head)
-{
-	struct exchange *e = a->exchange;
-	struct text lines = { .p = a->image + a->before, .size = a->image_size - a->before };
-
-	a->added = propagate_format(&lines, own, e->tracestate, e->baggage, e->debug,
-				    head->bare_lf ? BYTES("\n") : BYTES("\r\n"), head);
-	if (a->added && limits_allow(head, text_bytes(&lines)))
-		return true;
-	if (a->added)
-		count(inject_skipped_limit);
-	a->added = 0;
-	return false;
-}
-
-/* Rule "header": the program passes our server span's id on, or what it `found` in its place. */
-static void rewrite(struct conn *c, const struct shim_write *w, const struct http1_head *head,
-		    struct bytes whole, const struct span_context *found)
-{
-	struct alteration *a = &c->alter;
-	struct exchange *e = a->exchange;
-	size_t carried = c->out.carried;
-	struct carrier_text text = { head, whole, NULL, -(ssize_t)carried };
-	struct span_context own;
-	bool done = false;
-
-	shared_context_get(&own, &e->context);
-	if (head->blank >= carried && image_begin(c, w, whole.p + carried, head->blank - carried)) {
-		text.to = a->image;
-		done = carrier_overwrite(&text, found, &own, e->parent_id);
-	}
-	if (done) {
-		add_lines(a, &own, head);
-		return;
-	}
-	/* It has left already: the next server's parent is our server span. */
-	image_drop(a);
-	e->sampled = false;
-	count(exchanges_left_to_program);
-}
-
-static void insert(struct conn *c, const struct shim_write *w, const struct http1_head *head,
-		   struct bytes whole)
-{
-	struct alteration *a = &c->alter;
-	size_t carried = c->out.carried;
-	struct span_context own;
-
-	shared_context_get(&own, &a->exchange->context);
-	if (!trace_id_valid(own.trace_id))
-		return;
-	if (head->blank < carried) {
-		count(inject_skipped_vector);
-		return;
-	}
-	if (!image_begin(c, w, whole.p + carried, head->blank - carried))
-		return;
-	if (!add_lines(a, &own, head))
-		image_drop(a);
-}
-
-/* A whole head is about to leave: its exchange, its link, its header. */
-static void prepare(struct conn *c, struct shim_write *w, const struct http1_head *head,
-		    struct bytes whole, size_t length)
-{
-	struct alteration *a = &c->alter;
-	struct link link;
-
-	if (head->framing_bad || c->queued >= PIPELINE_MAX - 1)
-		return;
-	a->exchange = request_open_client(c, w->fd, head, whole, &link);
-	if (!a->exchange)
-		return;
-	a->head = length;
-	a->body = http1_request_body(head);
-	w->prepared = true;
-	if (link.leave)
-		return;
-	if (!request_may_carry(c, a->exchange)) {
-		count(inject_skipped_target);
-		return;
-	}
-	if (link.rewrite)
-		rewrite(c, w, head, whole, &link.found);
-	else
-		insert(c, w, head, whole);
-	if (!a->image)
-		return;
-	if (!vector_offer(w, a)) {
-		count(inject_skipped_vector);
-		image_drop(a);
-		w->iov = (struct iovec *)(uintptr_t)w->program;
-		w->iovcnt = w->program_count;
-	}
-}
 
 /* A call that ends in the CR of an empty line ends in the blank line: nothing else is legal there.
  * The line feed that comes with the next call is supplied, so that the header can go in now. */
@@ -188,7 +48,7 @@ static void scan_cut_blank_line(struct conn *c, struct shim_write *w)
 	copy[n] = '\n';
 	if (copy[n - 2] == '\n' && http1_parse_request(&head, (struct bytes){ copy, n + 1 },
 						       d->carried) == (ssize_t)(n + 1))
-		prepare(c, w, &head, (struct bytes){ copy, n + 1 }, w->program_bytes + 1);
+		inject_prepare(c, w, &head, (struct bytes){ copy, n + 1 }, w->program_bytes + 1);
 	block_put(copy);
 }
 
@@ -203,6 +63,10 @@ static void scan(struct conn *c, struct shim_write *w)
 	ssize_t n = 0;
 	int decided = stream_decide_role(c, first, true);
 
+	if (c->h2) {
+		h2_write_begin(c, w);
+		return;
+	}
 	if (decided > 0 && c->role == CONN_CLIENT)
 		n = direction_head(&c->out, first, true, &head, &whole);
 	if (n == 0 && decided >= 0 && first.n < w->program_bytes) {
@@ -213,11 +77,13 @@ static void scan(struct conn *c, struct shim_write *w)
 		if (!copy)
 			return;
 		first = (struct bytes){ copy, vector_copy(w, copy, size) };
-		if (stream_decide_role(c, first, true) > 0 && c->role == CONN_CLIENT)
+		if (stream_decide_role(c, first, true) > 0 && c->role == CONN_CLIENT && !c->h2)
 			n = direction_head(&c->out, first, true, &head, &whole);
 	}
-	if (n > 0)
-		prepare(c, w, &head, whole, (size_t)n);
+	if (c->h2)
+		h2_write_begin(c, w);
+	else if (n > 0)
+		inject_prepare(c, w, &head, whole, (size_t)n);
 	else if (n == 0 && c->role == CONN_CLIENT)
 		scan_cut_blank_line(c, w);
 	block_put(copy);
@@ -316,7 +182,9 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 		w->conn = NULL;
 		goto release;
 	}
-	if (c->alter.sent) {
+	if (c->h2) {
+		h2_write_begin(c, w);
+	} else if (c->alter.sent) {
 		w->prepared = true;
 		vector_offer(w, &c->alter);
 	} else if (c->role == CONN_SERVER) {
@@ -332,7 +200,8 @@ release:
 
 void inject_note_body(struct conn *c)
 {
-	atomic_store_explicit(&c->body_out, c->out.in_body && c->role != CONN_OPAQUE,
+	/* Behind the rest of a frame of HTTP/2 comes another. */
+	atomic_store_explicit(&c->body_out, c->out.in_body && c->role != CONN_OPAQUE && !c->h2,
 			      memory_order_release);
 }
 
@@ -344,8 +213,7 @@ static size_t reported(const struct shim_write *w)
 	return w->moved <= w->own_at + w->own ? w->own_at : w->moved - w->own;
 }
 
-/* The program's bytes [from, to) of this call have been sent. */
-static void sent(struct conn *c, const struct shim_write *w, size_t from, size_t to)
+void inject_sent(struct conn *c, const struct shim_write *w, size_t from, size_t to)
 {
 	size_t at = 0;
 
@@ -394,25 +262,25 @@ static void settle(struct conn *c, struct shim_write *w, size_t taken)
 		return; /* overtaken: the answer this was part of has been settled */
 	atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
 	if (!w->prepared) {
-		sent(c, w, 0, taken);
+		inject_sent(c, w, 0, taken);
 		return;
 	}
 	if (taken >= a->head) {
 		size_t head = a->head;
 
 		inject_head_left(c, w->fd);
-		sent(c, w, head, taken);
+		inject_sent(c, w, head, taken);
 	} else if (a->image && w->moved) {
 		a->sent += w->moved;
 		a->head -= taken;
 	} else if (!a->sent) {
 		/* Nothing of ours has left: the retry is looked at anew. */
 		drop(c, w->fd);
-		sent(c, w, 0, taken);
+		inject_sent(c, w, 0, taken);
 	}
 }
 
-static bool is_blocking(const struct shim_write *w)
+bool inject_is_blocking(const struct shim_write *w)
 {
 	if (w->flags & MSG_DONTWAIT)
 		return false;
@@ -420,7 +288,7 @@ static bool is_blocking(const struct shim_write *w)
 	return !process_may_call() || !(raw_fcntl(w->fd, F_GETFL, 0) & O_NONBLOCK);
 }
 
-static bool is_fatal(int error)
+bool inject_is_fatal(int error)
 {
 	return error == EPIPE || error == ECONNRESET || error == ETIMEDOUT ||
 	       error == ECONNABORTED || error == EHOSTUNREACH || error == ENETUNREACH;
@@ -434,7 +302,7 @@ static bool goes_on(struct shim_write *w, ssize_t n)
 	    conn_taken_over(w->conn, w->fd, w->generation))
 		return false;
 	if (w->moved < w->offered)
-		return reported(w) == 0 && is_blocking(w) && vector_advance(w, (size_t)n);
+		return reported(w) == 0 && inject_is_blocking(w) && vector_advance(w, (size_t)n);
 	return vector_offer_rest(w, reported(w));
 }
 
@@ -444,14 +312,14 @@ static void passed(struct shim_write *w, ssize_t n)
 	int error = n < 0 ? host_errno() : 0;
 	struct conn *c;
 
-	if (n == 0 || (n < 0 && !is_fatal(error)) ||
+	if (n == 0 || (n < 0 && !inject_is_fatal(error)) ||
 	    (n > 0 && passing_count(&w->conn->out.passing, w->generation, (size_t)n)))
 		return;
 	c = conn_reacquire(w->conn, w->fd, w->generation);
 	if (!c)
 		return;
 	if (n > 0)
-		sent(c, w, 0, (size_t)n);
+		inject_sent(c, w, 0, (size_t)n);
 	else
 		stream_write_failed(c, error);
 	inject_note_body(c);
@@ -470,6 +338,8 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 		passed(w, *n);
 		return false;
 	}
+	if (w->h2)
+		return h2_write_again(w, n);
 	if (*n > 0)
 		w->moved += (size_t)*n;
 	if (goes_on(w, *n))
@@ -479,7 +349,7 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 	if (c) {
 		settle(c, w, taken);
 		inject_note_body(c);
-		if (is_fatal(error))
+		if (inject_is_fatal(error))
 			stream_write_failed(c, error);
 		conn_release(c);
 	} else {

@@ -114,6 +114,8 @@ struct shim_write {
 	uint32_t mark; /* of this write at the connection */
 	bool passes;   /* nothing but bytes of a body: passing.h */
 	bool prepared; /* the connection's alteration is part of this call */
+	bool h2;
+	size_t base; /* HTTP/2: bytes of the program's that earlier rounds have sent */
 	size_t own_at, own;
 	size_t offered;   /* bytes of the altered stream in iov */
 	size_t moved;     /* bytes of the altered stream the kernel has taken */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "shim/block.h"
+#include "shim/h2.h"
 #include "shim/inbound.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
@@ -43,8 +44,7 @@ static ssize_t parse(struct http1_head *head, struct bytes in, size_t seen, bool
 	return request ? http1_parse_request(head, in, seen) : http1_parse_response(head, in, seen);
 }
 
-/* What is carried and `rest` as one, without keeping rest. */
-static int join(struct direction *d, struct bytes rest, struct bytes *whole)
+int direction_join(struct direction *d, struct bytes rest, struct bytes *whole)
 {
 	size_t add = rest.n;
 
@@ -76,7 +76,7 @@ static int keep_rest(struct direction *d, struct bytes rest)
 ssize_t direction_head(struct direction *d, struct bytes rest, bool request,
 		       struct http1_head *head, struct bytes *whole)
 {
-	int err = join(d, rest, whole);
+	int err = direction_join(d, rest, whole);
 	ssize_t n;
 
 	if (err)
@@ -117,30 +117,6 @@ static void head_failed(struct conn *c, int fd, const struct direction *d, ssize
 	if (c->inbound && d == &c->in && process_flag(listener))
 		conn_note_unseen(c);
 	conn_give_up(c, fd);
-}
-
-int stream_decide_role(struct conn *c, struct bytes rest, bool out)
-{
-	struct bytes start;
-	int err;
-
-	if (c->role != CONN_NEW)
-		return 1;
-	err = join(out ? &c->out : &c->in, rest, &start);
-	if (err)
-		return err;
-	switch (http1_sniff(start)) {
-	case HTTP1_START_REQUEST:
-		c->role = out ? CONN_CLIENT : CONN_SERVER;
-		if (!out)
-			c->inbound = true;
-		count(connections_http1);
-		return 1;
-	case HTTP1_MORE:
-		return 0;
-	default:
-		return -EBADMSG;
-	}
 }
 
 /* ---- the end of an exchange ---- */
@@ -196,6 +172,7 @@ static size_t request_read(struct conn *c, int fd, const struct http1_head *head
 	added = inbound_rewrite(e, head, whole, place);
 	exchange_set_candidate(e, true);
 	conn_push(c, e);
+	c->upgrade_table = stream_upgrade_table(head, whole);
 	c->in.body = http1_request_body(head);
 	if (bytes_equal(e->method, BYTES("CONNECT")))
 		c->in.body.state = BODY_UNTIL_CLOSE;
@@ -260,6 +237,10 @@ static void response_head(struct conn *c, int fd, struct direction *d,
 	if (e->server && !e->status_coming &&
 	    !atomic_load_explicit(&e->answered, memory_order_relaxed))
 		link_on_answer(e);
+	if (tunnel && stream_switches_to_h2(head)) {
+		stream_upgrade(c, fd, d);
+		return;
+	}
 	if (tunnel) {
 		count(opaque_switched);
 		response_complete(c, e);
@@ -335,6 +316,8 @@ static size_t take_head(struct conn *c, int fd, struct direction *d, struct byte
 	struct bytes whole;
 	ssize_t n = decided;
 
+	if (c->h2)
+		return 0; /* not a head of this kind */
 	if (decided > 0)
 		n = direction_head(d, rest, request, &head, &whole);
 	if (n == 0)
@@ -357,6 +340,17 @@ static size_t take_head(struct conn *c, int fd, struct direction *d, struct byte
 	return (size_t)n;
 }
 
+/* Some of a frame of HTTP/2; all of `rest` when the connection is given up. */
+static size_t take_frame(struct conn *c, int fd, struct bytes rest, struct inbound_place *place)
+{
+	ssize_t n = h2_feed(c, fd, rest, place);
+
+	if (n >= 0)
+		return (size_t)n;
+	h2_give_up(c, fd, (int)n);
+	return rest.n;
+}
+
 void stream_received(struct conn *c, int fd, struct piece *piece)
 {
 	struct inbound_place place = { .piece = piece };
@@ -366,6 +360,10 @@ void stream_received(struct conn *c, int fd, struct piece *piece)
 	while (at < piece->n && c->role != CONN_OPAQUE) {
 		struct bytes rest = { piece->p + at, piece->n - at };
 
+		if (c->h2) {
+			at += take_frame(c, fd, rest, &place);
+			continue;
+		}
 		if (!c->in.in_body) {
 			at += take_head(c, fd, &c->in, rest, &place);
 			continue;
@@ -386,6 +384,10 @@ void stream_sent(struct conn *c, int fd, struct bytes sent)
 	while (at < sent.n && c->role != CONN_OPAQUE) {
 		struct bytes rest = { sent.p + at, sent.n - at };
 
+		if (c->h2) {
+			at += take_frame(c, fd, rest, NULL);
+			continue;
+		}
 		if (!c->out.in_body) {
 			at += take_head(c, fd, &c->out, rest, NULL);
 			continue;
@@ -418,6 +420,11 @@ void stream_skipped(struct conn *c, int fd, bool out, uint64_t n)
 
 	if (c->role == CONN_OPAQUE || !n)
 		return;
+	if (c->h2) {
+		if (!h2_skip(c, fd, out, n))
+			give_up_framing(c, fd);
+		return;
+	}
 	if (!d->in_body || !http1_body_skip(&d->body, n)) {
 		give_up_framing(c, fd);
 		return;

@@ -33,9 +33,21 @@ void stream_answer_over(struct conn *c);
  * before, and is), body what follows the head. */
 void stream_request_sent(struct conn *c, struct exchange *e, const struct http1_body *body);
 
+/* What a request's offer to switch to HTTP/2 (RFC 7540 section 3.2.1) says of its sender's largest
+ * dynamic table, + 1; 0: nothing, or there is no offer. */
+uint32_t stream_upgrade_table(const struct http1_head *head, struct bytes whole);
+
 /* By the first bytes of an undecided connection: 1 decided (c->role), 0 too few, -EBADMSG no
  * HTTP/1, -ENOMEM. */
 int stream_decide_role(struct conn *c, struct bytes rest, bool out);
+
+/* A 101 that switches to HTTP/2, on its way in direction d: what answers the request comes on
+ * stream 1 of what begins here. */
+bool stream_switches_to_h2(const struct http1_head *head);
+void stream_upgrade(struct conn *c, int fd, struct direction *d);
+
+/* What is carried and `rest` as one, without keeping rest. 0 or -ENOMEM. */
+int direction_join(struct direction *d, struct bytes rest, struct bytes *whole);
 
 /* Parses what is carried and `rest` together, keeping nothing: the number of bytes of `rest` the
  * head takes (*whole: where it stands), 0 when it is not whole yet, -EBADMSG, -ENOMEM. */

@@ -18,7 +18,8 @@ static bool head_is_halved(int fd)
 	if (!shim_tracked(fd))
 		return false;
 	c = atomic_load_explicit(&fd_table.conn[fd], memory_order_acquire);
-	return c && __atomic_load_n(&c->alter.sent, __ATOMIC_RELAXED);
+	return c && !__atomic_load_n(&c->h2, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&c->alter.sent, __ATOMIC_RELAXED);
 }
 
 static ssize_t send_rest(const struct shim_write *w)
@@ -84,7 +85,7 @@ void shim_on_sent_unseen(int fd, ssize_t n)
 
 	if (!c)
 		return;
-	if (c->alter.head && !atomic_load_explicit(&c->writing, memory_order_relaxed))
+	if (c->alter.head && !c->h2 && !atomic_load_explicit(&c->writing, memory_order_relaxed))
 		left = behind_head(c, fd, left);
 	stream_skipped(c, fd, true, left);
 	inject_note_body(c);

@@ -68,6 +68,29 @@ size_t vector_copy(const struct shim_write *w, char *to, size_t n)
 	return at;
 }
 
+bool vector_copy_at(const struct shim_write *w, size_t from, char *to, size_t n)
+{
+	for (int i = 0; i < w->program_count && n; i++) {
+		size_t part = w->program[i].iov_len;
+		const char *p = (const char *)w->program[i].iov_base + from;
+
+		if (from >= part) {
+			from -= part;
+			continue;
+		}
+		part -= from;
+		from = 0;
+		if (part > n)
+			part = n;
+		if (!memory_readable(p, part))
+			return false;
+		memcpy(to, p, part);
+		to += part;
+		n -= part;
+	}
+	return !n;
+}
+
 static void offer_one(struct shim_write *w, char *p, size_t n)
 {
 	w->one = (struct iovec){ p, n };
@@ -77,24 +100,25 @@ static void offer_one(struct shim_write *w, char *p, size_t n)
 }
 
 /* The image's rest with as many of the program's bytes behind it as there is room for. */
-static void offer_single(struct shim_write *w, const struct alteration *a, size_t skip)
+static void offer_single(struct shim_write *w, const struct image_rest *r)
 {
-	size_t end = a->before + a->added, copied = w->program_bytes - skip;
+	size_t copied = w->program_bytes - r->skip;
+	const char *from = (const char *)w->program[0].iov_base + r->skip;
 
-	if (copied > a->image_size - end)
-		copied = a->image_size - end;
+	if (copied > r->size - r->end)
+		copied = r->size - r->end;
 	/* What cannot be read is left to the kernel: it goes by itself. */
-	if (!memory_readable((void *)((uintptr_t)w->program[0].iov_base + skip), copied))
+	if (!memory_readable(from, copied))
 		copied = 0;
 	if (copied)
-		memcpy(a->image + end, (char *)w->program[0].iov_base + skip, copied);
-	offer_one(w, a->image + a->sent, end - a->sent + copied);
+		memcpy(r->image + r->end, from, copied);
+	offer_one(w, r->image + r->sent, r->end - r->sent + copied);
 }
 
-static bool offer_parts(struct shim_write *w, const struct alteration *a, size_t skip)
+static bool offer_parts(struct shim_write *w, const struct image_rest *r)
 {
-	size_t end = a->before + a->added, left = a->image_size - end;
-	char *tail = a->image + end;
+	size_t left = r->size - r->end, skip = r->skip;
+	char *tail = r->image + r->end;
 	struct iovec *out;
 	int i = 0, n = 1;
 
@@ -111,24 +135,39 @@ static bool offer_parts(struct shim_write *w, const struct alteration *a, size_t
 		skip = 0;
 	}
 	out = (struct iovec *)(((uintptr_t)tail + 15) & ~(uintptr_t)15);
-	if ((char *)(out + (w->program_count - i + 1)) > a->image + a->image_size)
+	if ((char *)(out + (w->program_count - i + 1)) > r->image + r->size)
 		return false;
-	out[0] = (struct iovec){ a->image + a->sent, (size_t)(tail - a->image) - a->sent };
+	out[0] = (struct iovec){ r->image + r->sent, (size_t)(tail - r->image) - r->sent };
+	w->offered = w->moved + out[0].iov_len;
 	for (; i < w->program_count; i++, n++) {
 		out[n] = (struct iovec){ (char *)w->program[i].iov_base + skip,
 					 w->program[i].iov_len - skip };
+		w->offered += out[n].iov_len;
 		skip = 0;
 	}
 	w->iov = out;
 	w->iovcnt = n;
-	w->offered = w->program_bytes + w->own;
 	return true;
+}
+
+bool vector_offer_image(struct shim_write *w, const struct image_rest *r)
+{
+	if (!vector_is_single(w))
+		return offer_parts(w, r);
+	offer_single(w, r);
+	return true;
+}
+
+void vector_offer_alone(struct shim_write *w, const struct image_rest *r)
+{
+	offer_one(w, r->image + r->sent, r->end - r->sent);
 }
 
 bool vector_offer(struct shim_write *w, const struct alteration *a)
 {
 	size_t end = a->before + a->added;
 	size_t skip = a->sent < a->before ? a->before - a->sent : 0;
+	struct image_rest rest;
 
 	w->block = a->image;
 	if (a->sent >= end) /* nothing of the image is left */
@@ -142,11 +181,8 @@ bool vector_offer(struct shim_write *w, const struct alteration *a)
 	}
 	w->own_at = skip;
 	w->own = end - a->sent - skip;
-	if (vector_is_single(w)) {
-		offer_single(w, a, skip);
-		return true;
-	}
-	if (offer_parts(w, a, skip))
+	rest = (struct image_rest){ a->image, a->image_size, a->sent, end, skip };
+	if (vector_offer_image(w, &rest))
 		return true;
 	if (!a->sent) {
 		w->own_at = w->own = 0;
@@ -155,7 +191,7 @@ bool vector_offer(struct shim_write *w, const struct alteration *a)
 	}
 	/* A retry with a longer vector than the first try had: the image goes alone, and the
 	 * program's parts follow in a call of their own. */
-	offer_one(w, a->image + a->sent, end - a->sent);
+	vector_offer_alone(w, &rest);
 	return true;
 }
 

@@ -23,6 +23,22 @@ struct bytes vector_beginning(const struct shim_write *w, size_t n);
 char vector_last(const struct shim_write *w);
 size_t vector_copy(const struct shim_write *w, char *to, size_t n);
 
+/* n of the program's bytes from its byte `from` on; false: they are not there, or cannot be read.
+ */
+bool vector_copy_at(const struct shim_write *w, size_t from, char *to, size_t n);
+
+/* What is left of an image: its bytes [sent, end), room as far as `size`; the program's bytes go on
+ * behind it from byte `skip`. */
+struct image_rest {
+	char *image;
+	size_t size, sent, end, skip;
+};
+/* Lets w->iov be that, with as many of the program's bytes as a call of this kind can take. False:
+ * it cannot be done (too many parts, no room). */
+bool vector_offer_image(struct shim_write *w, const struct image_rest *r);
+/* The image alone. */
+void vector_offer_alone(struct shim_write *w, const struct image_rest *r);
+
 /* Lets w->iov be what is left of the image followed by the program's bytes. False: it cannot be
  * done (too many parts, no room). */
 bool vector_offer(struct shim_write *w, const struct alteration *a);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/h2_edit.h"
+
+#include "shim/vector.h"
+
+void h2_edits_free(struct h2 *h)
+{
+	block_put(h->edits);
+	h->edits = NULL;
+}
+
+struct h2_edits_mark h2_edits_mark(const struct h2 *h)
+{
+	const struct h2_edits *e = h->edits;
+
+	if (!e)
+		return (struct h2_edits_mark){ 0, 0, 0 };
+	return (struct h2_edits_mark){ e->covered, e->total, e->count };
+}
+
+void h2_edits_back(struct h2 *h, struct h2_edits_mark mark)
+{
+	struct h2_edits *e = h->edits;
+
+	if (!e)
+		return;
+	e->covered = mark.covered;
+	e->total = mark.total;
+	e->count = mark.count;
+}
+
+static int begin(struct conn *c)
+{
+	size_t size;
+
+	if (c->h2->edits)
+		return 0;
+	c->h2->edits = block_get(sizeof(struct h2_edits), &size);
+	if (!c->h2->edits)
+		return -ENOMEM;
+	memset(c->h2->edits, 0, offsetof(struct h2_edits, edit));
+	return 0;
+}
+
+char *h2_edits_room(struct conn *c, size_t n)
+{
+	struct alteration *a = &c->alter;
+	size_t have = c->h2->edits ? c->h2->edits->total : 0, size;
+	char *block;
+
+	if (a->image && a->image_size - have >= n)
+		return a->image + have;
+	block = block_get(have + n, &size);
+	if (!block)
+		return NULL;
+	if (have)
+		memcpy(block, a->image, have);
+	block_put(a->image);
+	a->image = block;
+	a->image_size = size;
+	return block + have;
+}
+
+int h2_edits_copy(struct conn *c, const struct shim_write *w, size_t at)
+{
+	struct h2_edits *e;
+	char *to;
+	size_t n;
+	int err = begin(c);
+
+	if (err)
+		return err;
+	e = c->h2->edits;
+	n = at - e->covered;
+	to = h2_edits_room(c, n);
+	if (!to)
+		return -ENOMEM;
+	if (!vector_copy_at(w, w->base + e->covered, to, n))
+		return -EFAULT;
+	e->covered += (uint32_t)n;
+	e->total += (uint32_t)n;
+	return 0;
+}
+
+int h2_edits_replace(struct conn *c, size_t del, struct bytes text)
+{
+	struct h2_edits *e = c->h2->edits;
+	char *to = h2_edits_room(c, text.n);
+
+	if (!to || e->count == H2_EDITS_MAX || text.n > UINT16_MAX || del > UINT16_MAX)
+		return -ENOMEM;
+	memmove(to, text.p, text.n);
+	e->edit[e->count++] =
+		(struct h2_edit){ e->covered, e->total, (uint16_t)del, (uint16_t)text.n };
+	e->covered += (uint32_t)del;
+	e->total += (uint32_t)text.n;
+	return 0;
+}
+
+size_t h2_edits_program(const struct h2_edits *e, size_t n)
+{
+	size_t into;
+	const struct h2_edit *last;
+	uint32_t i = e->count;
+
+	while (i && e->edit[i - 1].image > n)
+		i--;
+	if (!i)
+		return n;
+	last = &e->edit[i - 1];
+	into = n - last->image;
+	if (into >= last->ins)
+		return last->program + last->del + (into - last->ins);
+	if (into >= last->del)
+		into = last->del ? last->del - 1u : 0;
+	return last->program + into;
+}
+
+size_t h2_edits_image(const struct h2_edits *e, size_t n)
+{
+	const struct h2_edit *last;
+	uint32_t i = e->count;
+	size_t into;
+
+	while (i && e->edit[i - 1].program >= n)
+		i--;
+	if (!i)
+		return n;
+	last = &e->edit[i - 1];
+	into = n - last->program;
+	if (into < last->del)
+		return last->image + (into < last->ins ? into : last->ins);
+	return last->image + last->ins + (into - last->del);
+}
