@@ -169,15 +169,32 @@ static int settings_acknowledged(struct h2_side *s)
 	return err ? err : hpack_limit_table(s->hpack, table);
 }
 
-static int settings(struct conn *c, struct h2_side *s, struct bytes payload)
+static int settings_take(struct h2_side *bound, struct bytes payload)
 {
 	struct h2_settings said;
-	int err;
+	int err = h2_settings_parse(&said, payload);
 
+	return err ? err : settings_of_peer(bound, &said);
+}
+
+int h2_settings_leave(struct conn *c, struct bytes payload)
+{
+	if (c->h2->settings_ahead == H2_SETTINGS_MAX)
+		return -EMSGSIZE;
+	c->h2->settings_ahead++;
+	return settings_take(&c->h2->in, payload);
+}
+
+static int settings(struct conn *c, struct h2_side *s, struct bytes payload)
+{
 	if (s->frame.flags & H2_FLAG_ACK)
 		return settings_acknowledged(s);
-	err = h2_settings_parse(&said, payload);
-	return err ? err : settings_of_peer(s == &c->h2->in ? &c->h2->out : &c->h2->in, &said);
+	if (s == &c->h2->in)
+		return settings_take(&c->h2->out, payload);
+	if (!c->h2->settings_ahead)
+		return settings_take(&c->h2->in, payload);
+	c->h2->settings_ahead--;
+	return 0;
 }
 
 /* ---- frames ---- */

@@ -53,6 +53,8 @@ struct h2 {
 	uint32_t bucket[H2_BUCKETS]; /* exchanges by stream: index + 1, further ones by `next` */
 	uint16_t streams;
 	bool value_in_table; /* a traceparent of ours stands in the peer's table for another one */
+	uint8_t settings_ahead; /* SETTINGS that were taken before they left: they may be answered
+				   first */
 	struct h2_ahead *ahead; /* blocks that were decoded before they left: h2_ahead.h, or NULL */
 	struct h2_edits *edits; /* of the bytes that are on their way: h2_edit.h, or NULL */
 };
@@ -87,6 +89,10 @@ ssize_t h2_feed(struct conn *c, int fd, struct bytes rest, struct inbound_place 
 void h2_write_begin(struct conn *c, struct shim_write *w);
 bool h2_write_again(struct shim_write *w, ssize_t *n);
 
+/* SETTINGS of ours, before they have left: the peer may acknowledge them, and use what they allow,
+ * before the thread that sends them has come back to say so. 0 or -errno. */
+int h2_settings_leave(struct conn *c, struct bytes payload);
+
 /* Gives the connection up because of err, which h2_feed() or another of these returned: counted. */
 void h2_give_up(struct conn *c, int fd, int err);
 
@@ -97,6 +103,9 @@ bool h2_skip(struct conn *c, int fd, bool out, uint64_t n);
 
 struct exchange *h2_find(struct h2 *h, uint32_t stream);
 void h2_add(struct conn *c, struct exchange *e, uint32_t stream);
+
+/* The request has left, as far as it was not known. */
+void h2_stream_left(struct exchange *e);
 
 /* END_STREAM has passed; for a response that completes the exchange. */
 void h2_stream_over(struct conn *c, uint32_t stream, bool response);

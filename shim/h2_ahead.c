@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/h2_ahead.h"
 
-#include "base/counters.h"
-
 void h2_ahead_free(struct h2 *h)
 {
 	block_put(h->ahead);
@@ -28,30 +26,18 @@ struct h2_ahead_entry *h2_ahead_add(struct h2 *h, const struct h2_block *b)
 	return entry;
 }
 
-static void request_left(struct conn *c, uint32_t stream)
-{
-	struct exchange *e = h2_find(c->h2, stream);
-
-	if (!e || !(e->stream_state & H2_STREAM_UNSENT))
-		return;
-	if (e->stream_state & H2_STREAM_INSERTED)
-		count(headers_injected);
-	else if (e->stream_state & H2_STREAM_REPLACED)
-		count(headers_rewritten);
-	e->stream_state &= (uint8_t)~H2_STREAM_UNSENT;
-	count(exchanges_client);
-}
-
 int h2_ahead_left(struct conn *c, const struct h2_block *b)
 {
 	struct h2_ahead *ahead = c->h2->ahead;
+	struct exchange *e;
 
 	if (!ahead)
 		return 0;
 	if (ahead->entry[0].stream != b->stream || ahead->entry[0].length != b->bytes.n)
 		return -EBADMSG;
-	if (c->role == CONN_CLIENT)
-		request_left(c, b->stream);
+	e = c->role == CONN_CLIENT ? h2_find(c->h2, b->stream) : NULL;
+	if (e)
+		h2_stream_left(e);
 	if (--ahead->count)
 		memmove(ahead->entry, ahead->entry + 1, ahead->count * sizeof(ahead->entry[0]));
 	else

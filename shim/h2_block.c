@@ -89,6 +89,7 @@ static void take_response(const struct h2_block *b, const struct h2_decoded *d)
 
 	if (!e || d->head.malformed)
 		return;
+	h2_stream_left(e); /* the thread that sends it may not have come back to say so */
 	if (d->head.trailers) {
 		request_note_trailers(e, head, d->head.whole);
 		return;

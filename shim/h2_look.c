@@ -15,6 +15,7 @@ struct look {
 	size_t at;             /* of the program's bytes from w->base on */
 	int part;              /* where that is: the next byte, */
 	size_t in_part;        /* in this part */
+	uint32_t settings;     /* SETTINGS met */
 	uint32_t known;        /* blocks met that were decoded at an earlier look */
 	bool proven;           /* SETTINGS came first */
 	bool full;             /* no more can be put in */
@@ -345,6 +346,17 @@ static int look_at_block(struct look *l, const struct h2_frame *f)
 
 /* ---- frames ---- */
 
+static int look_at_settings(struct look *l, const struct h2_frame *f)
+{
+	struct bytes payload;
+	int err = f->length > H2_MAX_FRAME_DEFAULT ? -EMSGSIZE : view(l, f->length, &payload);
+
+	if (!err && l->settings++ >= l->c->h2->settings_ahead)
+		err = h2_settings_leave(l->c, payload);
+	h2_buffer_free(&l->copy);
+	return err;
+}
+
 /* What earlier calls have begun: the rest of a preface or a frame. False: not all of it is here, or
  * blocks cannot be told until it has left. */
 static int look_behind(struct look *l)
@@ -399,6 +411,8 @@ static int look_at_frame(struct look *l)
 	l->proven = true;
 	if (f.type == H2_HEADERS || f.type == H2_PUSH_PROMISE)
 		return look_at_block(l, &f);
+	if (f.type == H2_SETTINGS && !(f.flags & H2_FLAG_ACK))
+		return look_at_settings(l, &f);
 	if (!skip(l, f.length))
 		return -ENODATA;
 	if (f.type == H2_DATA && f.flags & H2_FLAG_END_STREAM)

@@ -57,16 +57,30 @@ void h2_stream_complete(struct conn *c, struct exchange *e)
 	remove_stream(c->h2, e);
 }
 
+void h2_stream_left(struct exchange *e)
+{
+	if (!(e->stream_state & H2_STREAM_UNSENT))
+		return;
+	if (e->stream_state & H2_STREAM_INSERTED)
+		count(headers_injected);
+	else if (e->stream_state & H2_STREAM_REPLACED)
+		count(headers_rewritten);
+	e->stream_state &= (uint8_t)~H2_STREAM_UNSENT;
+	count(exchanges_client);
+}
+
 void h2_stream_over(struct conn *c, uint32_t stream, bool response)
 {
 	struct exchange *e = h2_find(c->h2, stream);
 
 	if (!e)
 		return;
-	if (response)
+	if (response) {
+		e->response_ended = true;
 		h2_stream_complete(c, e);
-	else
+	} else {
 		e->stream_state |= H2_STREAM_REQUEST_OVER;
+	}
 }
 
 /* A request that never left causes no span. */
@@ -80,7 +94,11 @@ static void end_unsent(struct exchange *e)
 
 void h2_stream_reset(struct conn *c, struct exchange *e, uint32_t code, bool by_us)
 {
-	end_unsent(e);
+	/* Who resets it has seen it, if the thread that sends it does not say so yet. */
+	if (by_us)
+		end_unsent(e);
+	else
+		h2_stream_left(e);
 	request_note_reset(e, code, by_us);
 	h2_stream_complete(c, e);
 }
@@ -129,6 +147,8 @@ static void end_one(struct conn *c, struct exchange *e, void *arg)
 	bool elsewhere = !e->status_seen && e->forks != atomic_load_explicit(&process_state.forks,
 									     memory_order_relaxed);
 
+	if (end->writing)
+		h2_stream_left(e);
 	end_unsent(e);
 	if (e->server && elsewhere && !c->error && !c->eof) {
 		/* The child that has the connection too may be answering: that is its span. */
