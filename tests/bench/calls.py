@@ -19,7 +19,11 @@ def no_socket(table, rounds, sink):
 
 DOOR = (("server", "server span", "700"), ("client", "client span with injection", "900"),
         ("body-64", "64 B of a body", "40"), ("body-4k", "4 KiB of a body", "40"),
-        ("body-64k", "64 KiB of a body", "40"))
+        ("body-64k", "64 KiB of a body", "40"),
+        ("h2-server", "server stream of HTTP/2", "1200"),
+        ("h2-client", "client stream of HTTP/2 with injection", "1500"),
+        ("grpc-server", "server stream of gRPC", "1200"),
+        ("grpc-client", "client stream of gRPC with injection", "1500"))
 
 
 def at_the_door(table, rounds, sink):
@@ -54,7 +58,7 @@ def pair(table, rounds, sink):
 
 
 def instructions(table, _rounds, sink):
-    for role, what, budget in DOOR[:3]:
+    for role, what, budget in DOOR[:3] + DOOR[5:]:
         cells = ["", ""]
         for name in ("none", "otlp"):
             cells.append("%.0f" % count_instructions(role, sink.variants()[name]))
