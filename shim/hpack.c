@@ -59,7 +59,7 @@ static ssize_t inflate(struct hpack *h, struct bytes in, nghttp2_nv *nv, int *fl
 
 struct hpack *hpack_open(void)
 {
-	struct hpack_memory outside = { .limit = sizeof(struct hpack) * 2 };
+	struct hpack_memory outside = { .limit = HPACK_HELD_MAX };
 	struct hpack *h = hpack_memory_get(&outside, sizeof(*h));
 
 	if (!h)
@@ -74,7 +74,7 @@ struct hpack *hpack_open(void)
 
 void hpack_close(struct hpack *h)
 {
-	struct hpack_memory outside = { .held = sizeof(struct hpack) * 2 };
+	struct hpack_memory outside = { .held = HPACK_HELD_MAX };
 
 	if (!h)
 		return;

@@ -152,7 +152,7 @@ static void *get_more(void *p, size_t n, void *memory)
 	return q;
 }
 
-void hpack_memory_begin(struct hpack_memory *m, size_t limit)
+void hpack_memory_begin(struct hpack_memory *m, uint32_t limit)
 {
 	*m = (struct hpack_memory){
 		.functions = { m, get, put, get_zeroed, get_more },

@@ -10,8 +10,8 @@
 
 struct hpack_memory {
 	nghttp2_mem functions; /* what nghttp2 allocates by, for this decoder */
-	size_t held;           /* bytes handed out, rounded up as they are */
-	size_t limit;          /* of `held` */
+	uint32_t held;         /* bytes handed out, rounded up as they are */
+	uint32_t limit;        /* of `held` */
 };
 
 struct hpack {
@@ -21,7 +21,7 @@ struct hpack {
 };
 
 /* Ready to give at most `limit` bytes. The struct must not move. */
-void hpack_memory_begin(struct hpack_memory *m, size_t limit);
+void hpack_memory_begin(struct hpack_memory *m, uint32_t limit);
 /* n bytes, or NULL: past the limit, or all of this size are in use. */
 void *hpack_memory_get(struct hpack_memory *m, size_t n);
 void hpack_memory_put(struct hpack_memory *m, void *p); /* NULL is fine */
