@@ -36,7 +36,7 @@ struct reading {
 
 static bool fits(struct reading *r, size_t n)
 {
-	bool fit = r->out->list_size <= H2_LIST_MAX && n <= r->size - r->used;
+	bool fit = r->reserved && r->out->list_size <= H2_LIST_MAX && n <= r->size - r->used;
 
 	r->out->cut |= !fit;
 	return fit;
@@ -209,9 +209,8 @@ static bool all_seen(const struct reading *r, unsigned needed, unsigned allowed)
 /* What a request line could not say either. A text that was dropped is taken for good. */
 static bool good_target(struct bytes target)
 {
-	const char *end = target.p + target.n;
-
-	return !target.p || (target.n && scan_target(target.p, end) == end);
+	return !target.p ||
+	       (target.n && scan_target(target.p, target.p + target.n) == target.p + target.n);
 }
 
 static bool good_method(struct bytes method)

@@ -159,7 +159,7 @@ static void locate(struct hpack_field *field, struct bytes block, size_t from, s
 
 int hpack_next(struct hpack *h, struct bytes block, size_t *pos, struct hpack_field *field)
 {
-	struct bytes rest = { block.p + *pos, block.n - *pos };
+	struct bytes rest = { block.p ? block.p + *pos : NULL, block.n - *pos };
 	nghttp2_nv nv;
 	int flags = 0;
 	ssize_t n;

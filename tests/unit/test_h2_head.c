@@ -337,6 +337,22 @@ Test(h2_head, keeps_no_more_than_the_ceiling_and_reads_on)
 	guard_free(room);
 }
 
+Test(h2_head, needs_neither_fields_nor_room)
+{
+	struct hpack *h = hpack_open();
+	struct bytes room = make_room(2);
+	struct h2_head out;
+
+	cr_expect_eq(h2_head_decode(&out, h, (struct bytes){ 0 }, true, NULL, 0), 0);
+	cr_expect(out.trailers && !out.cut && !out.malformed && same(out.whole, "\r\n"));
+	cr_expect_eq(h2_head_decode(&out, h, BYTES("\x82\x86\x84"), true, NULL, 0), 0);
+	cr_expect(!out.trailers && out.cut && !out.malformed && same(out.whole, "\r\n"));
+	cr_expect_eq(h2_head_decode(&out, h, (struct bytes){ 0 }, true, (char *)room.p, 2), 0);
+	cr_expect(out.trailers && !out.cut && same(out.whole, "\r\n"));
+	guard_free(room);
+	hpack_close(h);
+}
+
 Test(h2_head, says_when_compression_is_broken)
 {
 	struct hpack *h = hpack_open();
