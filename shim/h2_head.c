@@ -161,14 +161,17 @@ static void read_field(struct reading *r, const struct hpack_field *field)
 
 static enum pseudo pseudo_of(struct bytes name)
 {
-	static const char names[PSEUDO_COUNT][12] = {
-#define PSEUDO(id, name) ":" name,
+	static const struct {
+		char text[12];
+		uint8_t n;
+	} names[PSEUDO_COUNT] = {
+#define PSEUDO(id, name) { ":" name, sizeof(name) },
 		PSEUDO_FIELDS(PSEUDO)
 #undef PSEUDO
 	};
 	unsigned i = 0;
 
-	while (i < PSEUDO_COUNT && !bytes_equal(name, bytes_of(names[i])))
+	while (i < PSEUDO_COUNT && !bytes_equal(name, (struct bytes){ names[i].text, names[i].n }))
 		i++;
 	return (enum pseudo)i;
 }
