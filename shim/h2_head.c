@@ -105,6 +105,18 @@ static bool padded(struct bytes value)
 	return value.n && (is_blank(value.p[0]) || is_blank(value.p[value.n - 1]));
 }
 
+/* The value that is kept of a padded one is not what stands in the block. */
+static void note_place(struct hpack_field *place, const struct hpack_field *field,
+		       struct bytes kept)
+{
+	*place = *field;
+	place->name = place->value = (struct bytes){ 0 };
+	if (!kept.p || kept.n != field->value.n)
+		return;
+	place->name = (struct bytes){ kept.p - 2 - field->name.n, field->name.n };
+	place->value = kept;
+}
+
 static void note_field(struct reading *r, const struct hpack_field *field, enum http1_field id,
 		       struct bytes kept)
 {
@@ -112,14 +124,8 @@ static void note_field(struct reading *r, const struct hpack_field *field, enum 
 
 	if (head->count[id] == 0)
 		head->field[id] = kept;
-	if (id == HTTP1_TRACEPARENT && head->count[id] == 0) {
-		r->out->traceparent_place = *field;
-		r->out->traceparent_place.name = (struct bytes){ 0 };
-		if (kept.p)
-			r->out->traceparent_place.name =
-				(struct bytes){ kept.p - 2 - field->name.n, field->name.n };
-		r->out->traceparent_place.value = kept;
-	}
+	if (id == HTTP1_TRACEPARENT && head->count[id] == 0)
+		note_place(&r->out->traceparent_place, field, kept);
 	if (head->count[id] < 255)
 		head->count[id]++;
 	if (id == HTTP1_CONTENT_LENGTH || id == HTTP1_EXPECT)

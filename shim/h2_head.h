@@ -25,7 +25,7 @@ struct h2_head {
 	bool cut;              /* something is missing in the texts for want of room */
 	bool trailers;         /* no pseudo header field at all */
 	/* The first traceparent field: its place in the block, its texts in `whole` (empty when
-	 * dropped). There are head.count[HTTP1_TRACEPARENT]. */
+	 * dropped or padded). There are head.count[HTTP1_TRACEPARENT]. */
 	struct hpack_field traceparent_place;
 };
 

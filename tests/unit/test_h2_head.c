@@ -290,6 +290,18 @@ Test(h2_head, tells_the_place_of_the_first_traceparent)
 	guard_free(room);
 }
 
+Test(h2_head, tells_no_text_of_a_padded_traceparent)
+{
+	static const struct pair padded[] = { REQUEST, PAIR("traceparent", " 00-1"), END };
+	struct bytes room = make_room(ROOM);
+	struct h2_head out = decode(padded, true, room);
+
+	cr_expect(out.malformed && same(out.head.field[HTTP1_TRACEPARENT], "00-1"));
+	cr_expect(out.traceparent_place.value.n == 0 && out.traceparent_place.name.n == 0);
+	cr_expect_eq(out.traceparent_place.end - out.traceparent_place.value_at, 5);
+	guard_free(room);
+}
+
 /* Any room: what does not fit is missing whole, and counted all the same. */
 Test(h2_head, drops_what_has_no_room)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A decoder's memory: given back whole, bounded, and gone at any moment. */
+#include <pthread.h>
+#include <sys/wait.h>
 #include "hpack_blocks.h"
 #include "shim/hpack_memory.h"
 
@@ -167,4 +169,69 @@ Test(hpack_memory, answers_as_an_allocator_does)
 	cr_assert_not_null(q);
 	m.functions.free(q, m.functions.mem_user_data);
 	cr_expect_eq(m.held, 0);
+}
+
+/* Nobody is the first to need it: threads come at once. */
+static pthread_barrier_t together;
+
+static void *use_decoders(void *failures)
+{
+	pthread_barrier_wait(&together);
+	for (unsigned i = 0; i < 200; i++) {
+		struct hpack *h = hpack_open();
+		char text[64];
+
+		if (!h || read_hex(h, "40 01 61 01 62 be", text, sizeof(text)) != 0 ||
+		    strcmp(text, "a: b\na: b\n") != 0)
+			++*(unsigned *)failures;
+		hpack_close(h);
+	}
+	return NULL;
+}
+
+Test(hpack_memory, is_shared_by_threads_from_the_start)
+{
+	pthread_t threads[8];
+	unsigned failures[8] = { 0 };
+
+	pthread_barrier_init(&together, NULL, 8);
+	for (unsigned i = 0; i < 8; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, use_decoders, &failures[i]), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		pthread_join(threads[i], NULL);
+		cr_expect_eq(failures[i], 0);
+	}
+	cr_expect_eq(hpack_memory_in_use(), 0);
+}
+
+/* 0: what the decoder knew before the fork it still knows. */
+static int go_on_in_child(struct hpack *h)
+{
+	char text[64];
+
+	if (read_hex(h, "be 40 01 63 01 64", text, sizeof(text)) != 0)
+		return 1;
+	if (strcmp(text, "a: b\nc: d\n") != 0)
+		return 2;
+	hpack_close(h);
+	return hpack_memory_in_use() == 0 ? 0 : 3;
+}
+
+Test(hpack_memory, is_copied_by_fork)
+{
+	struct hpack *h = hpack_open();
+	char text[64];
+	int status;
+	pid_t pid;
+
+	cr_assert_eq(read_hex(h, "40 01 61 01 62", text, sizeof(text)), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(go_on_in_child(h));
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	cr_expect_eq(read_hex(h, "be", text, sizeof(text)), 0);
+	cr_expect_str_eq(text, "a: b\n");
+	hpack_close(h);
+	cr_expect_eq(hpack_memory_in_use(), 0);
 }
