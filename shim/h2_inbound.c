@@ -11,23 +11,38 @@
 
 #define ID_TRIES 64 /* for one whose digits take as many bits; most often the first few do */
 
+/* Hexadecimal digits are coded in five bits, these in six: RFC 7541 appendix B. */
+#define SIX_BITS                                                                           \
+	(1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 0xb | \
+	 1u << 0xd | 1u << 0xf)
+
+static size_t huffman_bits(const uint8_t id[static 8])
+{
+	size_t bits = 16 * 5;
+
+	for (unsigned i = 0; i < 8; i++)
+		bits += (SIX_BITS >> (id[i] >> 4) & 1) + (SIX_BITS >> (id[i] & 15) & 1);
+	return bits;
+}
+
 /* An id that is as long as the one that came, in the static Huffman code. */
 static bool overwrite_huffman(struct exchange *e, struct span_context *own, char *to, size_t n)
 {
 	char value[TRACEPARENT_LEN + 1];
 	const struct bytes text = { value, TRACEPARENT_LEN };
+	size_t rest;
 
-	for (unsigned i = 0; i < ID_TRIES; i++) {
-		if (i)
-			id_new_span(own->span_id, ID_SERVER);
-		traceparent_format(value, own);
-		if ((hpack_huffman_bits(text) + 7) / 8 != n)
-			continue;
-		hpack_huffman_put(to, n, text);
-		shared_context_set(&e->context, own);
-		return true;
+	traceparent_format(value, own);
+	rest = hpack_huffman_bits(text) - huffman_bits(own->span_id);
+	for (unsigned i = 0; (rest + huffman_bits(own->span_id) + 7) / 8 != n; i++) {
+		if (i == ID_TRIES)
+			return false;
+		id_new_span(own->span_id, ID_SERVER);
 	}
-	return false;
+	traceparent_format(value, own);
+	hpack_huffman_put(to, n, text);
+	shared_context_set(&e->context, own);
+	return true;
 }
 
 static bool overwrite(const struct h2_block *b, const struct h2_decoded *d, char *to)
