@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/config.h"
+#include "base/grpc.h"
 #include "base/guard.h"
 #include "base/raw.h"
 #include "exporter/metrics_parts.h"
@@ -14,10 +15,15 @@
 #define NS_PER_S 1e9
 
 static char schema_url[] = OTLP_SCHEMA_URL, seconds[] = "s";
-static char server_name[] = "http.server.request.duration";
-static char server_text[] = "How long requests took to be answered.";
-static char client_name[] = "http.client.request.duration";
-static char client_text[] = "How long answers to requests took.";
+/* As request_histogram() numbers them. */
+static struct {
+	char name[32], text[48];
+} histograms[REQUEST_HISTOGRAMS] = {
+	{ "http.server.request.duration", "How long requests took to be answered." },
+	{ "http.client.request.duration", "How long answers to requests took." },
+	{ "rpc.server.call.duration", "How long calls took to be answered." },
+	{ "rpc.client.call.duration", "How long answers to calls took." },
+};
 
 static double bounds_s[REQUEST_BOUNDS] = { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
 					   0.5,   0.75, 1,     2.5,  5,     7.5, 10 };
@@ -40,31 +46,54 @@ static struct bytes version_text(uint8_t version)
 
 /* ---- histograms ---- */
 
+static bool put_text(struct scratch *s, struct pairs *p, enum attribute key, struct bytes text)
+{
+	return !text.n ||
+	       pairs_put(s, p, attribute_key(key), message_string(s, text, UTF8_NO_LIMIT));
+}
+
+static bool put_number(struct scratch *s, struct pairs *p, enum attribute key, int64_t n)
+{
+	return !n || pairs_put(s, p, attribute_key(key), message_int(s, n));
+}
+
+static struct bytes status_name(uint16_t status)
+{
+	if (!status || status > GRPC_STATUS_COUNT)
+		return (struct bytes){ NULL, 0 };
+	return bytes_of(grpc_status_name((enum grpc_status)(status - 1)));
+}
+
+static bool put_outcome(struct scratch *s, struct pairs *p, const struct request_key *key)
+{
+	return put_text(s, p, ATTRIBUTE_ERROR_TYPE, key->text[REQUEST_ERROR]) &&
+	       put_text(s, p, ATTRIBUTE_SERVER_ADDRESS, key->text[REQUEST_ADDRESS]) &&
+	       put_number(s, p, ATTRIBUTE_SERVER_PORT, key->port);
+}
+
+static bool put_http_key(struct scratch *s, struct pairs *p, const struct request_key *key)
+{
+	return put_text(s, p, ATTRIBUTE_HTTP_REQUEST_METHOD, key->text[REQUEST_METHOD]) &&
+	       put_text(s, p, ATTRIBUTE_URL_SCHEME, key->text[REQUEST_SCHEME]) &&
+	       put_text(s, p, ATTRIBUTE_HTTP_ROUTE, key->text[REQUEST_ROUTE]) &&
+	       put_outcome(s, p, key) &&
+	       put_number(s, p, ATTRIBUTE_HTTP_RESPONSE_STATUS_CODE, key->status) &&
+	       put_text(s, p, ATTRIBUTE_NETWORK_PROTOCOL_VERSION, version_text(key->version));
+}
+
+static bool put_rpc_key(struct scratch *s, struct pairs *p, const struct request_key *key)
+{
+	return put_text(s, p, ATTRIBUTE_RPC_SYSTEM_NAME, BYTES("grpc")) &&
+	       put_text(s, p, ATTRIBUTE_RPC_METHOD, key->text[REQUEST_METHOD]) &&
+	       put_outcome(s, p, key) &&
+	       put_text(s, p, ATTRIBUTE_RPC_RESPONSE_STATUS_CODE, status_name(key->status));
+}
+
 static bool put_key(struct scratch *s, struct pairs *p, const struct request_view *v)
 {
-	static const enum attribute names[REQUEST_TEXTS] = {
-		ATTRIBUTE_HTTP_REQUEST_METHOD, ATTRIBUTE_URL_SCHEME,     ATTRIBUTE_HTTP_ROUTE,
-		ATTRIBUTE_ERROR_TYPE,          ATTRIBUTE_SERVER_ADDRESS,
-	};
-	struct bytes version = version_text(v->key.version);
-	bool good = true;
-
 	if (v->overflow)
 		return pairs_put(s, p, "otel.metric.overflow", message_bool(s, true));
-	for (unsigned i = 0; i < REQUEST_TEXTS; i++)
-		if (v->key.text[i].n)
-			good = good && pairs_put(s, p, attribute_key(names[i]),
-						 message_string(s, v->key.text[i], UTF8_NO_LIMIT));
-	if (v->key.port)
-		good = good && pairs_put(s, p, attribute_key(ATTRIBUTE_SERVER_PORT),
-					 message_int(s, v->key.port));
-	if (v->key.status)
-		good = good && pairs_put(s, p, attribute_key(ATTRIBUTE_HTTP_RESPONSE_STATUS_CODE),
-					 message_int(s, v->key.status));
-	if (version.n)
-		good = good && pairs_put(s, p, attribute_key(ATTRIBUTE_NETWORK_PROTOCOL_VERSION),
-					 message_string(s, version, UTF8_NO_LIMIT));
-	return good;
+	return v->key.rpc ? put_rpc_key(s, p, &v->key) : put_http_key(s, p, &v->key);
 }
 
 /* What came since the last request, or all; false: nothing. */
@@ -130,7 +159,7 @@ static Otlp__HistogramDataPoint *point_of(struct metrics_build *b, struct scratc
 static bool add_point(void *arg, const struct request_view *v)
 {
 	struct metrics_build *b = arg;
-	Otlp__Histogram *h = b->histograms[v->key.client];
+	Otlp__Histogram *h = b->histograms[request_histogram(&v->key)];
 	Otlp__HistogramDataPoint *point;
 	struct scratch s;
 
@@ -162,22 +191,21 @@ static Otlp__Histogram *empty_histogram(struct metrics_build *b)
 
 static void put_requests(struct metrics_build *b)
 {
-	for (unsigned client = 0; client < 2; client++)
-		b->histograms[client] = empty_histogram(b);
+	for (unsigned i = 0; i < REQUEST_HISTOGRAMS; i++)
+		b->histograms[i] = empty_histogram(b);
 	if (b->failed)
 		return;
 	request_metrics_each(b->source->requests, add_point, b);
-	for (unsigned client = 0; client < 2 && !b->failed; client++) {
+	for (unsigned i = 0; i < REQUEST_HISTOGRAMS && !b->failed; i++) {
 		Otlp__Metric *metric;
 
-		if (!b->histograms[client]->n_data_points)
+		if (!b->histograms[i]->n_data_points)
 			continue;
-		metric = metrics_add(b, client ? client_name : server_name,
-				     client ? client_text : server_text, seconds);
+		metric = metrics_add(b, histograms[i].name, histograms[i].text, seconds);
 		if (!metric)
 			return;
 		metric->data_case = OTLP__METRIC__DATA_HISTOGRAM;
-		metric->histogram = b->histograms[client];
+		metric->histogram = b->histograms[i];
 	}
 }
 

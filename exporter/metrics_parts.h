@@ -8,7 +8,7 @@
 #include "exporter/metrics_message.h"
 #include "exporter/record.h"
 
-#define METRICS_MAX 10 /* of one process */
+#define METRICS_MAX 12 /* of one process */
 #define PAIRS_MAX   10 /* attributes of one point */
 
 struct metrics_build {
@@ -17,7 +17,7 @@ struct metrics_build {
 	bool delta_histograms, delta_sums;
 	bool failed;
 	uint64_t now_ns;
-	Otlp__Histogram *histograms[2]; /* server, client */
+	Otlp__Histogram *histograms[REQUEST_HISTOGRAMS];
 	Otlp__Metric **metrics;
 	size_t count;
 };

@@ -219,6 +219,8 @@ static bool field_check(unsigned key, struct bytes value)
 		return value.n >= sizeof(struct record_link);
 	case RECORD_REQUEST_HEADER:
 	case RECORD_RESPONSE_HEADER:
+	case RECORD_REQUEST_METADATA:
+	case RECORD_RESPONSE_METADATA:
 		return value.n > 1 && value.p[0] && memchr(value.p, 0, value.n);
 	case FIELD_PAD:
 		return value.n == 0;

@@ -26,7 +26,9 @@ enum record_field {
 	RECORD_LINK,           /* struct record_link, then its tracestate */
 	RECORD_REQUEST_HEADER, /* "name\0value": http.request.header.<name>, an array of one */
 	RECORD_RESPONSE_HEADER,
-	RECORD_STATUS_MESSAGE
+	RECORD_STATUS_MESSAGE,
+	RECORD_REQUEST_METADATA, /* the same for rpc.request.metadata.<name> */
+	RECORD_RESPONSE_METADATA
 };
 
 enum span_kind { SPAN_INTERNAL = 1, SPAN_SERVER, SPAN_CLIENT, SPAN_PRODUCER, SPAN_CONSUMER };

@@ -8,6 +8,8 @@
  * - A writer stays in the table whatever stands there; a reader believes nothing. */
 #include "exporter/request_metrics.h"
 
+#include "base/hash.h"
+
 #define SLOTS      512u /* a power of two, never more than half full */
 #define PROBES     32u
 #define NUMBER_MAX 0xffffu /* of a slot: number + 1; the rest of it is the hash */
@@ -47,42 +49,13 @@ struct packed {
 	uint64_t head, lengths, hash;
 };
 
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-	return hash ^ hash >> 32;
-}
-
-/* Whole words; the last one overlaps its neighbour or, of short texts, is made of two halves. */
-static uint64_t mix_text(uint64_t hash, struct bytes b)
-{
-	uint64_t word = 0;
-	uint32_t low, high;
-
-	if (b.n >= 8) {
-		for (size_t i = 0; i + 8 < b.n; i += 8) {
-			memcpy(&word, b.p + i, 8);
-			hash = mix(hash, word);
-		}
-		memcpy(&word, b.p + b.n - 8, 8);
-	} else if (b.n >= 4) {
-		memcpy(&low, b.p, 4);
-		memcpy(&high, b.p + b.n - 4, 4);
-		word = low | (uint64_t)high << 32;
-	} else {
-		for (size_t i = 0; i < b.n; i++)
-			word = word << 8 | (uint8_t)b.p[i];
-	}
-	return mix(hash, word);
-}
-
 /* False: too long for a series. */
 static bool pack(struct packed *p, const struct request_key *key)
 {
 	size_t all = 0;
 
-	p->head = (uint64_t)key->client << 48 | (uint64_t)key->version << 40 |
-		  (uint64_t)key->status << 16 | key->port;
+	p->head = (uint64_t)key->rpc << 49 | (uint64_t)key->client << 48 |
+		  (uint64_t)key->version << 40 | (uint64_t)key->status << 16 | key->port;
 	p->lengths = 0;
 	for (unsigned i = 0; i < REQUEST_TEXTS; i++) {
 		if (key->text[i].n > UINT8_MAX)
@@ -92,10 +65,10 @@ static bool pack(struct packed *p, const struct request_key *key)
 	}
 	if (all > REQUEST_SERIES_TEXT)
 		return false;
-	p->hash = mix(p->head, p->lengths);
+	p->hash = hash_mix(p->head, p->lengths);
 	for (unsigned i = 0; i < REQUEST_TEXTS; i++)
 		if (key->text[i].n)
-			p->hash = mix_text(p->hash, key->text[i]);
+			p->hash = hash_bytes(p->hash, key->text[i]);
 	return true;
 }
 
@@ -226,7 +199,7 @@ void request_metrics_add(struct request_metrics *m, const struct request_key *ke
 	unsigned bucket = 0;
 
 	if (!s)
-		s = &m->series[REQUEST_SERIES_MAX + key->client];
+		s = &m->series[REQUEST_SERIES_MAX + request_histogram(key)];
 	while (bucket < REQUEST_BOUNDS && duration_ns > request_bounds_ns[bucket])
 		bucket++;
 	atomic_fetch_add_explicit(&s->sum_ns, duration_ns, memory_order_relaxed);
@@ -243,6 +216,7 @@ static bool view_key(struct request_view *v, const struct series *s, char text[R
 
 	memcpy(text, s->text, REQUEST_SERIES_TEXT);
 	v->key = (struct request_key){ .client = head >> 48 & 1,
+				       .rpc = head >> 49 & 1,
 				       .version = (uint8_t)(head >> 40),
 				       .status = (uint16_t)(head >> 16),
 				       .port = (uint16_t)head };
@@ -288,10 +262,11 @@ bool request_metrics_each(const struct request_metrics *m,
 		    !fn(arg, &v))
 			return false;
 	}
-	for (unsigned client = 0; client < 2; client++) {
-		struct request_view v = { .number = REQUEST_SERIES_MAX + client, .overflow = true };
+	for (unsigned i = 0; i < REQUEST_HISTOGRAMS; i++) {
+		struct request_view v = { .number = REQUEST_SERIES_MAX + i, .overflow = true };
 
-		v.key.client = client;
+		v.key.client = i & 1;
+		v.key.rpc = i >> 1;
 		if (view_numbers(&v, &m->series[v.number]) && !fn(arg, &v))
 			return false;
 	}

@@ -8,16 +8,18 @@
 #include <stdatomic.h>
 #include "base/bytes.h"
 
-#define REQUEST_SERIES_MAX  256 /* requests of further kinds are counted in one series a side */
+#define REQUEST_SERIES_MAX 256  /* requests of further kinds are counted in one series a histogram \
+				 */
 #define REQUEST_SERIES_TEXT 368 /* bytes of all texts of a series; longer ones are such a kind */
-#define REQUEST_SERIES_ALL  (REQUEST_SERIES_MAX + 2) /* with the two for the rest */
+#define REQUEST_HISTOGRAMS  4   /* see request_histogram() */
+#define REQUEST_SERIES_ALL  (REQUEST_SERIES_MAX + REQUEST_HISTOGRAMS) /* with those for the rest */
 #define REQUEST_BOUNDS      14
 #define REQUEST_BUCKETS     (REQUEST_BOUNDS + 1)
 
 struct request_metrics;
 
 enum request_text {
-	REQUEST_METHOD,
+	REQUEST_METHOD, /* of HTTP; rpc.method */
 	REQUEST_SCHEME,
 	REQUEST_ROUTE,
 	REQUEST_ERROR,
@@ -28,15 +30,22 @@ enum request_text {
 /* What one kind of request has in common. Empty, or 0: not known, or not told apart by. */
 struct request_key {
 	bool client;
+	bool rpc;        /* a call of gRPC */
 	uint8_t version; /* of HTTP: 10, 11, 20 */
-	uint16_t status;
+	uint16_t status; /* of HTTP; that of a call, and 1 */
 	uint16_t port;
 	struct bytes text[REQUEST_TEXTS];
 };
 
+/* What a kind of request is counted among: requests to servers, by clients; calls the same. */
+static inline unsigned request_histogram(const struct request_key *key)
+{
+	return 2u * key->rpc + key->client;
+}
+
 struct request_view {
 	struct request_key key;
-	bool overflow;   /* of all other kinds; of the key only `client` counts */
+	bool overflow;   /* of all other kinds; of the key only `client` and `rpc` count */
 	unsigned number; /* of the series, for as long as the table lives; below REQUEST_SERIES_ALL
 			  */
 	uint64_t buckets[REQUEST_BUCKETS];

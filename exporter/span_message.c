@@ -6,7 +6,7 @@
 
 #define FLAG_REMOTE_KNOWN 0x100u /* OTLP Span.flags: whether the parent is remote is known ... */
 #define FLAG_REMOTE       0x200u /* ... and it is */
-#define HEADER_KEY_MAX    (sizeof("http.response.header.") + UTF8_GROWTH * RECORD_HEADER_NAME_MAX)
+#define HEADER_KEY_MAX    (sizeof("rpc.response.metadata.") + UTF8_GROWTH * RECORD_HEADER_NAME_MAX)
 #define LINK_COST         (sizeof(Otlp__Span__Link) + 32)
 
 struct span_limits span_limits_read(void)
@@ -83,11 +83,27 @@ static bool put_attribute(struct builder *b, const struct record_field_view *fie
 	return true;
 }
 
+/* Empty: no field that names itself. */
+static struct bytes header_prefix(unsigned field)
+{
+	switch (field) {
+	case RECORD_REQUEST_HEADER:
+		return BYTES("http.request.header.");
+	case RECORD_RESPONSE_HEADER:
+		return BYTES("http.response.header.");
+	case RECORD_REQUEST_METADATA:
+		return BYTES("rpc.request.metadata.");
+	case RECORD_RESPONSE_METADATA:
+		return BYTES("rpc.response.metadata.");
+	default:
+		return (struct bytes){ NULL, 0 };
+	}
+}
+
 /* "http.request.header.<name>" in lower case. */
 static char *header_key(struct scratch *s, unsigned field, struct bytes name)
 {
-	struct bytes prefix = field == RECORD_REQUEST_HEADER ? BYTES("http.request.header.")
-							     : BYTES("http.response.header.");
+	struct bytes prefix = header_prefix(field);
 	char key[HEADER_KEY_MAX];
 	size_t n;
 
@@ -195,6 +211,8 @@ static bool put_field(struct builder *b, const struct record_field_view *field)
 		return put_link(b, field);
 	case RECORD_REQUEST_HEADER:
 	case RECORD_RESPONSE_HEADER:
+	case RECORD_REQUEST_METADATA:
+	case RECORD_RESPONSE_METADATA:
 		return put_header(b, field);
 	default:
 		return true;
@@ -209,8 +227,7 @@ static bool open_arrays(struct builder *b, const struct record_head *head, struc
 
 	while (record_next(head, &pos, &field)) {
 		links += field.key == RECORD_LINK;
-		attributes += field.key < ATTRIBUTE_COUNT || field.key == RECORD_REQUEST_HEADER ||
-			      field.key == RECORD_RESPONSE_HEADER;
+		attributes += field.key < ATTRIBUTE_COUNT || header_prefix(field.key).n;
 		if (field.key == RECORD_STATUS_MESSAGE)
 			*message = field.value;
 	}

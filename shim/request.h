@@ -37,4 +37,7 @@ void request_note_trailers(struct exchange *e, const struct http1_head *head, st
  * ended with already stays. */
 void request_note_reset(struct exchange *e, uint32_t h2_error, bool by_us);
 
+/* How a call ended that its caller gave up at `now` (monotonic): enum grpc_status. */
+int request_given_up(const struct exchange *e, uint64_t now);
+
 #endif

@@ -73,19 +73,18 @@ void request_note_trailers(struct exchange *e, const struct http1_head *head, st
 		request_keep_captured(e, head, whole, request_response_list(e));
 }
 
-static bool past_deadline(const struct exchange *e)
+/* A caller whose time is over gives up by the same means as one that lost interest. */
+int request_given_up(const struct exchange *e, uint64_t now)
 {
-	return clock_monotonic_ns() - e->start_monotonic >= e->rpc_timeout;
+	return now - e->start_monotonic >= e->rpc_timeout ? GRPC_DEADLINE_EXCEEDED : GRPC_CANCELLED;
 }
 
 static void note_rpc_reset(struct exchange *e, uint32_t h2_error)
 {
-	if (e->rpc_status != GRPC_NO_STATUS)
+	if (e->rpc_status != GRPC_NO_STATUS || e->response_ended)
 		return;
-	e->rpc_status = (int8_t)grpc_status_of_reset(h2_error);
-	/* A caller whose time is over gives up by the same code as one that lost interest. */
-	if (h2_error == H2_CANCEL && past_deadline(e))
-		e->rpc_status = GRPC_DEADLINE_EXCEEDED;
+	e->rpc_status = (int8_t)(h2_error == H2_CANCEL ? request_given_up(e, clock_monotonic_ns())
+						       : (int)grpc_status_of_reset(h2_error));
 }
 
 void request_note_reset(struct exchange *e, uint32_t h2_error, bool by_us)

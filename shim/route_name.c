@@ -10,6 +10,7 @@
  * a signal handler may find it in any state. A forked child goes on with its copy. */
 #include <stdatomic.h>
 #include "base/config.h"
+#include "base/hash.h"
 #include "shim/route.h"
 #include "shim/wire/route_text.h"
 
@@ -28,34 +29,9 @@ _Static_assert(sizeof(struct position) == 64, "one cache line a position");
 
 static _Alignas(64) struct position positions[ROUTE_POSITIONS];
 
-static inline uint64_t mix(uint64_t h, uint64_t word)
-{
-	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 32;
-}
-
-/* Eight bytes at a time: one multiplication takes as long as four others' instructions. The last
- * ones may have been among those before. */
 static uint64_t hash(struct bytes b)
 {
-	uint64_t h = b.n, word = 0;
-	uint32_t half[2];
-
-	for (size_t i = 0; i + sizeof(word) < b.n; i += sizeof(word)) {
-		memcpy(&word, b.p + i, sizeof(word));
-		h = mix(h, word);
-	}
-	if (b.n >= sizeof(word)) {
-		memcpy(&word, b.p + b.n - sizeof(word), sizeof(word));
-	} else if (b.n >= sizeof(*half)) {
-		memcpy(&half[0], b.p, sizeof(*half));
-		memcpy(&half[1], b.p + b.n - sizeof(*half), sizeof(*half));
-		word = (uint64_t)half[1] << 32 | half[0];
-	} else {
-		for (size_t i = 0; i < b.n; i++)
-			word = word << 8 | (unsigned char)b.p[i];
-	}
-	return mix(h, word);
+	return hash_bytes(b.n, b);
 }
 
 #define HASH_START UINT64_C(0xcbf29ce484222325)
@@ -145,7 +121,7 @@ static void put_path(struct text *name, struct bytes path)
 		}
 		text_put_char(name, '/');
 		text_put(name, shown);
-		prefix = mix(prefix, h);
+		prefix = hash_mix(prefix, h);
 	}
 }
 
