@@ -10,7 +10,8 @@
 
 #include "base/hash.h"
 
-#define SLOTS      512u /* a power of two, never more than half full */
+#define SLOT_BITS  9
+#define SLOTS      (1u << SLOT_BITS) /* never more than half full */
 #define PROBES     32u
 #define NUMBER_MAX 0xffffu /* of a slot: number + 1; the rest of it is the hash */
 #define NS_PER_MS  1000000ull
@@ -105,7 +106,8 @@ static void series_fill(struct series *s, const struct packed *p, const struct r
 
 static _Atomic uint64_t *slot_at(struct request_metrics *m, const struct packed *p, uint32_t probe)
 {
-	return &m->slots[(p->hash + probe) % SLOTS];
+	/* By the uppermost bits, the only ones that depend on the ends of all texts. */
+	return &m->slots[((p->hash >> (64 - SLOT_BITS)) + probe) % SLOTS];
 }
 
 static uint64_t slot_of(const struct packed *p, uint32_t number)

@@ -8,8 +8,7 @@
 #include <stdatomic.h>
 #include "base/bytes.h"
 
-#define REQUEST_SERIES_MAX 256  /* requests of further kinds are counted in one series a histogram \
-				 */
+#define REQUEST_SERIES_MAX  256 /* further kinds of requests share one series a histogram */
 #define REQUEST_SERIES_TEXT 368 /* bytes of all texts of a series; longer ones are such a kind */
 #define REQUEST_HISTOGRAMS  4   /* see request_histogram() */
 #define REQUEST_SERIES_ALL  (REQUEST_SERIES_MAX + REQUEST_HISTOGRAMS) /* with those for the rest */

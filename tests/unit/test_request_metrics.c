@@ -181,6 +181,26 @@ Test(request_metrics, count_what_finds_no_room_in_one_series_a_side)
 	free(m);
 }
 
+/* Routes of one program differ in their ends: "/r/17", "/r/18". */
+Test(request_metrics, have_room_for_as_many_kinds_as_they_say)
+{
+	static const char *const routes[] = { "/r/%u", "/api/v1/resource%03u", "shop.v1.Cart/Get%u",
+					      "%u" };
+	char route[32];
+
+	for (unsigned way = 0; way < 4; way++) {
+		struct request_metrics *m = fresh();
+
+		for (unsigned i = 0; i < REQUEST_SERIES_MAX; i++) {
+			snprintf(route, sizeof(route), routes[way], i);
+			add(m, route, MS);
+		}
+		cr_expect_eq(look(m).overflow, 0, "%s", routes[way]);
+		cr_expect_eq(look(m).series, REQUEST_SERIES_MAX, "%s", routes[way]);
+		free(m);
+	}
+}
+
 Test(request_metrics, count_too_long_texts_in_that_series_too)
 {
 	static char text[300];
