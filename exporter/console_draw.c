@@ -153,6 +153,7 @@ void console_draw_span(struct drawing *d, const struct node *node, unsigned dept
 	static const uint8_t root[8];
 	const struct record_head *head = node->head;
 	struct bytes status = field_of(head, ATTRIBUTE_HTTP_RESPONSE_STATUS_CODE);
+	struct bytes rpc_status = field_of(head, ATTRIBUTE_RPC_RESPONSE_STATUS_CODE);
 	struct bytes link = field_of(head, ATTRIBUTE_TAGALONG_LINK);
 	struct text *t = &d->text;
 
@@ -165,6 +166,10 @@ void console_draw_span(struct drawing *d, const struct node *node, unsigned dept
 
 		text_put_char(t, ' ');
 		text_put_i64(t, record_int(&code));
+	}
+	if (rpc_status.n) {
+		text_put_char(t, ' ');
+		console_put_value(t, rpc_status);
 	}
 	text_put_string(t, "  ");
 	put_duration(t, head->end_ns > head->start_ns ? head->end_ns - head->start_ns : 0);

@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/grpc.h"
+#include "exporter/record.h"
 #include "launcher/trace_file.h"
 
 struct resource {
@@ -14,6 +16,7 @@ static const char *const old_names[][2] = {
 	{ "http.status_code", "http.response.status_code" },
 	{ "http.url", "url.full" },
 	{ "http.target", "url.path" },
+	{ "rpc.status_code", "rpc.response.status_code" }, /* a newer name, in fact */
 };
 
 static const char *pooled(struct trace_store *store, const json_t *text)
@@ -73,6 +76,26 @@ static void read_target(struct trace_store *store, struct span *span, const char
 		}
 }
 
+/* Older spans have the number of it. */
+static const char *rpc_status(struct trace_store *store, const json_t *value)
+{
+	const json_t *code = json_object_get(value, "intValue");
+	const char *name;
+
+	if (!code)
+		return attribute_text(store, value);
+	if (number(code) >= GRPC_STATUS_COUNT)
+		return NULL;
+	name = grpc_status_name((enum grpc_status)number(code));
+	return trace_store_string(store, name, strlen(name));
+}
+
+static bool is_rpc_status(const char *key)
+{
+	return strcmp(key, attribute_key(ATTRIBUTE_RPC_RESPONSE_STATUS_CODE)) == 0 ||
+	       strcmp(key, attribute_key(ATTRIBUTE_OLD_RPC_GRPC_STATUS_CODE)) == 0;
+}
+
 static void read_attributes(struct trace_store *store, struct span *span, const json_t *attributes)
 {
 	const json_t *attribute;
@@ -95,6 +118,8 @@ static void read_attributes(struct trace_store *store, struct span *span, const 
 			span->error_type = attribute_text(store, value);
 		else if (strcmp(key, "http.response.status_code") == 0)
 			span->http_status = (uint16_t)number(json_object_get(value, "intValue"));
+		else if (is_rpc_status(key))
+			span->rpc_status = rpc_status(store, value);
 		else
 			read_target(store, span, key, value, &rank);
 	}

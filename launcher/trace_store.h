@@ -24,6 +24,7 @@ struct span {
 	uint64_t start_ns, end_ns;
 	const char *service, *name; /* never NULL */
 	const char *link;           /* tagalong.link */
+	const char *rpc_status;     /* "NOT_FOUND" */
 	const char *error_type, *message;
 	const char *target; /* url.full, url.path or server.address */
 	const char *host;   /* host.name of the resource */

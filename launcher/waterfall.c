@@ -38,6 +38,11 @@ void status_format(char out[static STATUS_TEXT], const struct span *span, bool u
 	const struct glyphs *g = unicode ? &unicode_glyphs : &ascii_glyphs;
 	char code[8] = "";
 
+	if (span->rpc_status) {
+		snprintf(out, STATUS_TEXT, "%s%s%.100s", span->error ? g->failed : "",
+			 span->error ? " " : "", span->rpc_status);
+		return;
+	}
 	if (span->http_status)
 		snprintf(code, sizeof(code), "%u", span->http_status);
 	if (!span->error)

@@ -88,7 +88,7 @@ struct waterfall_layout waterfall_lay_out(const struct screen *screen,
 	if (screen->width < MEDIUM)
 		l.status = at_most(l.status, l.link ? 5 : 9);
 	else
-		l.status = at_most(l.status, screen->width < WIDE ? 10 : 18);
+		l.status = at_most(l.status, screen->width < WIDE ? 10 : 21);
 	gaps = 2 + (l.status > 0) + (l.link > 0) + 1;
 	rest = l.kind + l.duration + l.status + l.link + (gaps - 1) * l.gap + 1;
 	rest = screen->width > rest ? screen->width - rest : 0;

@@ -63,7 +63,8 @@ static const struct record_head *record_put_all(const uint8_t *data, size_t size
 		else if (key % 4 == 0)
 			record_put(&r, RECORD_NAME, value);
 		else if (key % 4 == 1)
-			record_put_header(&r, RECORD_REQUEST_HEADER,
+			record_put_header(&r,
+					  n & 1 ? RECORD_REQUEST_HEADER : RECORD_RESPONSE_METADATA,
 					  (struct bytes){ value.p, n / 4 }, value);
 		else if (key % 4 == 2)
 			record_put(&r, RECORD_TRACE_STATE, value);

@@ -96,6 +96,34 @@ Test(console, shows_status_link_and_key_attributes)
 			 "        " VALUES);
 }
 
+Test(console, shows_how_a_call_ended)
+{
+	static struct fixture f[2];
+	const struct record_head *records[2];
+
+	for (int i = 0; i < 2; i++) {
+		fixture_begin(&f[i], 0x11, (uint8_t)(0x21 + i));
+		record_put(&f[i].r, RECORD_NAME, BYTES("shop.v1.Cart/Add"));
+		record_put(&f[i].r, ATTRIBUTE_RPC_METHOD, BYTES("shop.v1.Cart/Add"));
+		record_put(&f[i].r, ATTRIBUTE_RPC_RESPONSE_STATUS_CODE, BYTES("NOT_FOUND"));
+		record_put(&f[i].r, ATTRIBUTE_SERVER_ADDRESS, BYTES("shop"));
+		records[i] = f[i].r.head;
+	}
+	memset(f[1].r.head->parent_id, 0x21, 8);
+	f[1].r.head->kind = SPAN_CLIENT;
+	f[1].r.head->status = STATUS_ERROR;
+	record_put(&f[1].r, ATTRIBUTE_ERROR_TYPE, BYTES("NOT_FOUND"));
+	record_put(&f[1].r, RECORD_STATUS_MESSAGE, BYTES("no cart"));
+	fixture_end(&f[0]);
+	fixture_end(&f[1]);
+	cr_assert_str_eq(
+		strchr(draw(records, 2), '\n') + 1,
+		"  SERVER shop.v1.Cart/Add NOT_FOUND  1.50 ms\n"
+		"  |  server.address=shop\n"
+		"  `- CLIENT shop.v1.Cart/Add NOT_FOUND  1.50 ms  ERROR NOT_FOUND: no cart\n"
+		"        server.address=shop\n");
+}
+
 Test(console, writes_nothing_that_steers_a_terminal)
 {
 	static struct fixture f;

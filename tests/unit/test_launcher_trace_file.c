@@ -59,6 +59,39 @@ Test(trace_file, reads_what_a_span_says)
 	cr_assert(store.traces[0].has_root);
 }
 
+/* Present, newer and older conventions; what is no status is none. */
+Test(trace_file, reads_how_a_call_ended)
+{
+	static const struct {
+		const char *attribute, *status;
+	} all[] = {
+		{ "rpc.response.status_code\",\"value\":{\"stringValue\":\"OK\"}}", "OK" },
+		{ "rpc.status_code\",\"value\":{\"stringValue\":\"ABORTED\"}}", "ABORTED" },
+		{ "rpc.grpc.status_code\",\"value\":{\"intValue\":\"5\"}}", "NOT_FOUND" },
+		{ "rpc.grpc.status_code\",\"value\":{\"intValue\":14}}", "UNAVAILABLE" },
+		{ "rpc.grpc.status_code\",\"value\":{\"intValue\":17}}", NULL },
+		{ "rpc.grpc.status_code\",\"value\":{\"intValue\":-1}}", NULL },
+		{ "rpc.response.status_code\",\"value\":{\"boolValue\":true}}", NULL },
+	};
+	char line[512];
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		const struct span *s;
+
+		snprintf(line, sizeof(line),
+			 "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":"
+			 "\"4bf92f3577b34da6a3ce929d0e0e4736\",\"spanId\":\"00f067aa0ba902b7\","
+			 "\"startTimeUnixNano\":\"1000\",\"attributes\":[{\"key\":\"%s]}]}]}]}",
+			 all[i].attribute);
+		cr_assert_null(trace_line_parse(&store, line, strlen(line)), "%s", line);
+		s = &store.spans[store.span_count - 1];
+		if (all[i].status)
+			cr_expect_str_eq(s->rpc_status, all[i].status);
+		else
+			cr_expect_null(s->rpc_status);
+	}
+}
+
 Test(trace_file, calls_a_line_cut_anywhere_damaged)
 {
 	for (size_t n = 0; n < strlen(LINE); n++)

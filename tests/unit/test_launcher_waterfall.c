@@ -149,4 +149,14 @@ Test(waterfall, marks_errors_and_names_them)
 	span.error_type = NULL;
 	status_format(text, &span, false);
 	cr_assert_str_eq(text, "! error");
+	span = (struct span){ .http_status = 200, .rpc_status = "OK" };
+	status_format(text, &span, true);
+	cr_assert_str_eq(text, "OK");
+	span.rpc_status = "NOT_FOUND"; /* of a server: the caller's mistake */
+	status_format(text, &span, true);
+	cr_assert_str_eq(text, "NOT_FOUND");
+	span.error = true;
+	span.error_type = "NOT_FOUND";
+	status_format(text, &span, true);
+	cr_assert_str_eq(text, "✗ NOT_FOUND");
 }

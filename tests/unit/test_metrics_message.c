@@ -119,6 +119,37 @@ Test(metrics_message, tells_of_requests)
 	       "\xbd server.port=8080 network.protocol.version=1.0}\n");
 }
 
+Test(metrics_message, tells_of_calls)
+{
+	struct request_key key = { .rpc = true,
+				   .status = 1,
+				   .text = { BYTES("shop.v1.Cart/Add") } };
+
+	source.counters = NULL;
+	request_metrics_add(table, &key, 5 * MS);
+	key.status = 0; /* nobody saw how it ended */
+	request_metrics_add(table, &key, 5 * MS);
+	key = (struct request_key){ .rpc = true,
+				    .client = true,
+				    .status = 15,
+				    .port = 50051,
+				    .text = { BYTES("_OTHER"), BYTES(""), BYTES(""),
+					      BYTES("UNAVAILABLE"), BYTES("shop") } };
+	request_metrics_add(table, &key, 30 * MS);
+	key = (struct request_key){ .rpc = true, .status = 18 }; /* a table may hold anything */
+	request_metrics_add(table, &key, 30 * MS);
+	expect(encode_at(TEMPORALITY_CUMULATIVE, 2000), RESOURCE
+	       "rpc.server.call.duration s cumulative 1 0.005 0.005:1 1000-2000 "
+	       "{rpc.system.name=grpc rpc.method=shop.v1.Cart/Add rpc.response.status_code=OK}\n"
+	       "rpc.server.call.duration s cumulative 1 0.005 0.005:1 1000-2000 "
+	       "{rpc.system.name=grpc rpc.method=shop.v1.Cart/Add}\n"
+	       "rpc.server.call.duration s cumulative 1 0.03 0.05:1 1000-2000 "
+	       "{rpc.system.name=grpc}\n"
+	       "rpc.client.call.duration s cumulative 1 0.03 0.05:1 1000-2000 "
+	       "{rpc.system.name=grpc rpc.method=_OTHER error.type=UNAVAILABLE "
+	       "server.address=shop server.port=50051 rpc.response.status_code=UNAVAILABLE}\n");
+}
+
 Test(metrics_message, uses_the_bounds_the_table_counts_by)
 {
 	Otlp__ExportMetricsServiceRequest *request;

@@ -280,6 +280,29 @@ Test(otlp, counts_the_value_limit_in_characters)
 	cr_assert_str_eq(text_of(encode_one(&f), "url.path"), "\xe2\x82\xac\xf0\x9f\x98\x80xyz");
 }
 
+Test(otlp, gathers_metadata_under_its_own_keys)
+{
+	static struct fixture f;
+	Otlp__ArrayValue *tenants;
+	Otlp__Span *s;
+
+	fixture_config();
+	fixture_begin(&f, 1, 1);
+	record_put_header(&f.r, RECORD_REQUEST_HEADER, BYTES("tenant"), BYTES("header"));
+	record_put_header(&f.r, RECORD_REQUEST_METADATA, BYTES("Tenant"), BYTES("a"));
+	record_put_header(&f.r, RECORD_RESPONSE_METADATA, BYTES("tenant"), BYTES("z"));
+	record_put_header(&f.r, RECORD_REQUEST_METADATA, BYTES("tenant"), BYTES("b"));
+	s = encode_one(&f);
+	cr_assert_eq(s->n_attributes, 3);
+	tenants = value_of(s, "rpc.request.metadata.tenant")->array_value;
+	cr_assert_eq(tenants->n_values, 2);
+	cr_assert_str_eq(tenants->values[0]->string_value, "a");
+	cr_assert_str_eq(tenants->values[1]->string_value, "b");
+	tenants = value_of(s, "rpc.response.metadata.tenant")->array_value;
+	cr_assert_eq(tenants->n_values, 1);
+	cr_assert_str_eq(tenants->values[0]->string_value, "z");
+}
+
 Test(otlp, replaces_what_is_not_utf8_by_maximal_parts)
 {
 	/* as bytes.decode('utf-8', 'replace') has it */

@@ -177,6 +177,19 @@ Test(record, keeps_headers_and_links)
 	cr_assert(bytes_equal((struct bytes){ value.p + 32, value.n - 32 }, BYTES("a=1,b=2")));
 }
 
+Test(record, keeps_metadata_apart_from_headers)
+{
+	fixture_begin(&fixture, 1, 1);
+	record_put_header(&fixture.r, RECORD_REQUEST_METADATA, BYTES("key-bin"), BYTES("AAEC"));
+	record_put_header(&fixture.r, RECORD_RESPONSE_METADATA, BYTES("key-bin"), BYTES(""));
+	fixture_end(&fixture);
+	cr_assert(record_check(fixture.r.head, fixture.r.head->size));
+	cr_assert(bytes_equal(value_of(fixture.r.head, RECORD_REQUEST_METADATA),
+			      (struct bytes){ "key-bin\0AAEC", 12 }));
+	cr_assert(bytes_equal(value_of(fixture.r.head, RECORD_RESPONSE_METADATA),
+			      (struct bytes){ "key-bin\0", 8 }));
+}
+
 Test(record, refuses_headers_without_a_sensible_name)
 {
 	static char name[RECORD_HEADER_NAME_MAX + 1];

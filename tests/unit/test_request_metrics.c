@@ -224,6 +224,40 @@ Test(request_metrics, count_too_long_texts_in_that_series_too)
 	free(m);
 }
 
+Test(request_metrics, keep_calls_apart_from_requests)
+{
+	struct request_metrics *m = fresh();
+	char name[REQUEST_SERIES_TEXT + 2];
+	struct found f;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	for (unsigned i = 0; i < REQUEST_HISTOGRAMS; i++) {
+		struct request_key key = { .client = i & 1,
+					   .rpc = i & 2,
+					   .text = { BYTES("a.B/C") } };
+
+		cr_expect_eq(request_histogram(&key), i);
+		request_metrics_add(m, &key, MS);
+		f = look(m);
+		cr_expect_eq(f.series, i + 1);
+		cr_expect_eq(f.last.key.rpc, i >= 2);
+		cr_expect_eq(f.last.key.client, i & 1);
+	}
+	for (unsigned i = 0; i < REQUEST_HISTOGRAMS; i++) {
+		struct request_key key = { .client = i & 1,
+					   .rpc = i & 2,
+					   .text = { bytes_of(name) } };
+
+		request_metrics_add(m, &key, MS);
+		f = look(m);
+		cr_expect_eq(f.overflow, i + 1);
+		cr_expect_eq(f.last.key.rpc, i >= 2);
+		cr_expect_eq(f.last.key.client, i & 1);
+	}
+	free(m);
+}
+
 Test(request_metrics, end_the_walk_when_told_to)
 {
 	struct request_metrics *m = fresh();

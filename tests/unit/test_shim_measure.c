@@ -3,7 +3,7 @@
 #include <sys/wait.h>
 #include "base/counters.h"
 #include "exporter/request_metrics.h"
-#include "shim_spans.h"
+#include "call_fixture.h"
 
 static int peer;
 
@@ -25,9 +25,9 @@ static bool note(void *arg, const struct request_view *v)
 
 	s->series++;
 	s->count += v->count;
-	n += (size_t)snprintf(s->text + n, sizeof(s->text) - n, "%s %u %u %u",
-			      v->key.client ? "client" : "server", v->key.version, v->key.status,
-			      v->key.port);
+	n += (size_t)snprintf(s->text + n, sizeof(s->text) - n, "%s%s %u %u %u",
+			      v->key.rpc ? "rpc-" : "", v->key.client ? "client" : "server",
+			      v->key.version, v->key.status, v->key.port);
 	for (unsigned i = 0; i < REQUEST_TEXTS; i++)
 		if (v->key.text[i].n)
 			n += (size_t)snprintf(s->text + n, sizeof(s->text) - n, " %s=%.*s",
@@ -143,6 +143,40 @@ Test(measure, takes_of_a_server_what_callers_cannot_make_up, .fini = spans_stop)
 	expect_one(1, "server 10 200 0 method=_OTHER scheme=http route=/u/{id}");
 	serve("BREW /u/7 HTTP/1.0\r\nHost: x\r\nX-Forwarded-Proto: HTTPS\r\n\r\n", RESPONSE);
 	cr_expect_not_null(strstr(look().text, "scheme=https"));
+}
+
+Test(measure, counts_calls_among_calls, .fini = spans_stop)
+{
+	spans_start_with(ON);
+	call_make(true, "0");
+	expect_one(1, "rpc-server 0 1 0 method=shop.v1.Cart/Add");
+}
+
+Test(measure, tells_the_server_and_the_error_of_a_clients_call, .fini = spans_stop)
+{
+	spans_start_with(ON, "OTEL_TRACES_SAMPLER=always_off");
+	call_make(false, "14");
+	cr_expect_eq(spans_read(), 0);
+	expect_one(1, "rpc-client 0 15 50051 method=shop.v1.Cart/Add error=UNAVAILABLE "
+		      "address=shop.example");
+}
+
+Test(measure, counts_what_a_server_does_not_have_as_one_kind, .fini = spans_stop)
+{
+	spans_start_with(ON);
+	call_make(true, "12");
+	expect_one(1, "rpc-server 0 13 0 method=_OTHER error=UNIMPLEMENTED");
+}
+
+Test(measure, knows_the_version_of_http2, .fini = spans_stop)
+{
+	struct call call;
+
+	spans_start_with(ON);
+	call = stream_begin(true, "GET /x", "https", "host: a.example\r\n");
+	call_answer(&call, 200, "");
+	call_end(&call);
+	expect_one(1, "server 20 200 0 method=GET scheme=https");
 }
 
 Test(measure, starts_empty_in_a_child, .fini = spans_stop)
