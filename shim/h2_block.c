@@ -4,13 +4,25 @@
 #include "shim/h2_block.h"
 
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/counters.h"
 #include "shim/block.h"
 #include "shim/request.h"
+#include "shim/route.h"
 #include "shim/span.h"
 
 /* Lists are longer than their blocks by what the tables hold. */
 #define LIST_ROOM 32768
+
+/* Whether more is recorded, or passed on, than the fields that are always looked at. */
+static bool lines_are_walked(void)
+{
+	unsigned list = 0;
+
+	while (list < HEADERS_LISTS && !route_captures_any((enum header_list)list))
+		list++;
+	return list < HEADERS_LISTS || config.propagators & 1u << PROPAGATOR_JAEGER;
+}
 
 int h2_decode(const struct h2_block *b, struct h2_decoded *d)
 {
@@ -25,7 +37,9 @@ int h2_decode(const struct h2_block *b, struct h2_decoded *d)
 		d->room = block_get(BLOCK_SMALL, &size);
 	if (!d->room)
 		return -ENOMEM;
-	err = h2_head_decode(&d->head, hpack, b->bytes, request, d->room, size);
+	err = (lines_are_walked() ? h2_head_decode : h2_head_decode_known)(&d->head, hpack,
+									   b->bytes, request,
+									   d->room, size);
 	if (err)
 		h2_decoded_free(d);
 	return err;

@@ -29,6 +29,7 @@ struct reading {
 	size_t size, used; /* of the room; what the blank line takes is not in size */
 	bool reserved;     /* there is something for the blank line */
 	size_t lines;      /* offset of the first line */
+	bool known_only;   /* what nobody looks at is passed by */
 	bool in_lines;     /* no pseudo header field may follow */
 	unsigned seen;     /* pseudo header fields, a bit each */
 	struct bytes pseudo[PSEUDO_COUNT]; /* the first of each, kept in the room */
@@ -159,13 +160,14 @@ static void begin_lines(struct reading *r)
 static void read_field(struct reading *r, const struct hpack_field *field)
 {
 	struct bytes value = bytes_trim(field->value), kept;
-	enum http1_field id;
+	enum http1_field id = http1_field_of(field->name);
 
+	if (id == HTTP1_FIELD_COUNT && r->known_only)
+		return;
 	if (!good_name(field->name) || !one_line(field->value)) {
 		r->out->malformed = true;
 		return;
 	}
-	id = http1_field_of(field->name);
 	r->out->malformed |= padded(field->value) || of_one_connection(id, field->name, value);
 	kept = append_line(r, field->name, value);
 	if (id != HTTP1_FIELD_COUNT)
@@ -288,28 +290,50 @@ static void finish(struct reading *r)
 	r->out->malformed |= head->framing_bad;
 }
 
-int h2_head_decode(struct h2_head *out, struct hpack *h, struct bytes block, bool request,
-		   char *room, size_t size)
+static int decode(struct reading *r, struct hpack *h, struct bytes block)
 {
-	struct reading r = { .out = out, .room = room, .reserved = size >= 2 };
+	struct h2_head *out = r->out;
 	struct hpack_field field;
 	size_t pos = 0;
 	int n;
 
-	*out = (struct h2_head){ .head = { .request = request, .http2 = true } };
-	r.size = r.reserved ? size - 2 : 0;
 	while ((n = hpack_next(h, block, &pos, &field)) > 0) {
 		bool pseudo = field.name.n && field.name.p[0] == ':';
 
 		if (!pseudo)
-			begin_lines(&r);
+			begin_lines(r);
 		out->list_size += field.name.n + field.value.n + FIELD_COST;
 		if (pseudo)
-			read_pseudo(&r, &field);
+			read_pseudo(r, &field);
 		else
-			read_field(&r, &field);
+			read_field(r, &field);
 	}
 	if (n == 0)
-		finish(&r);
+		finish(r);
 	return n;
+}
+
+static struct reading begin(struct h2_head *out, bool request, char *room, size_t size)
+{
+	*out = (struct h2_head){ .head = { .request = request, .http2 = true } };
+	return (struct reading){
+		.out = out, .room = room, .reserved = size >= 2, .size = size >= 2 ? size - 2 : 0
+	};
+}
+
+int h2_head_decode(struct h2_head *out, struct hpack *h, struct bytes block, bool request,
+		   char *room, size_t size)
+{
+	struct reading r = begin(out, request, room, size);
+
+	return decode(&r, h, block);
+}
+
+int h2_head_decode_known(struct h2_head *out, struct hpack *h, struct bytes block, bool request,
+			 char *room, size_t size)
+{
+	struct reading r = begin(out, request, room, size);
+
+	r.known_only = true;
+	return decode(&r, h, block);
 }

@@ -35,4 +35,9 @@ struct h2_head {
 int h2_head_decode(struct h2_head *out, struct hpack *h, struct bytes block, bool request,
 		   char *room, size_t size);
 
+/* The same where nobody walks the lines: fields that are not among HTTP1_FIELDS are neither kept
+ * nor judged. */
+int h2_head_decode_known(struct h2_head *out, struct hpack *h, struct bytes block, bool request,
+			 char *room, size_t size);
+
 #endif

@@ -56,8 +56,7 @@ static void split_target(struct exchange *e)
 		url_split_host(&e->server_name, &e->server_port, authority);
 }
 
-static struct exchange *open_exchange(const struct http1_head *head, struct bytes whole,
-				      size_t more)
+static struct exchange *open_exchange(const struct http1_head *head, size_t more)
 {
 	struct exchange *e = exchange_open(head->length + more + TEXT_SLACK);
 	struct bytes known;
@@ -72,7 +71,7 @@ static struct exchange *open_exchange(const struct http1_head *head, struct byte
 	split_target(e);
 	e->minor = head->minor;
 	if (head->http2)
-		request_begin_http2(e, head, whole);
+		request_begin_http2(e, head);
 	e->forks = atomic_load_explicit(&process_state.forks, memory_order_relaxed);
 	e->start_monotonic = clock_monotonic_ns();
 	e->start_ns = clock_realtime_at(e->start_monotonic);
@@ -163,7 +162,7 @@ static void begin_server_context(struct exchange *e, const struct propagate_in *
 struct exchange *request_open_server(struct conn *c, int fd, const struct http1_head *head,
 				     struct bytes whole)
 {
-	struct exchange *e = open_exchange(head, whole, 0);
+	struct exchange *e = open_exchange(head, 0);
 	struct propagate_in in;
 
 	if (!e)
@@ -310,7 +309,7 @@ struct exchange *request_open_client(struct conn *c, int fd, const struct http1_
 	link_find(link, head);
 	if (!link->leave && !link->rewrite && propagate_head_carries_context(head))
 		link->leave = true;
-	e = open_exchange(head, whole, link->leave ? 0 : inherited_size(link));
+	e = open_exchange(head, link->leave ? 0 : inherited_size(link));
 	if (!e)
 		return NULL;
 	if (link->leave || goes_to_collector(c, e)) {

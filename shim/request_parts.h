@@ -12,7 +12,7 @@ void request_keep_captured(struct exchange *e, const struct http1_head *head, st
 
 /* request_rpc.c: what is known of a request of HTTP/2 beyond the others, and whether it is a call.
  * The target has been split. */
-void request_begin_http2(struct exchange *e, const struct http1_head *head, struct bytes whole);
+void request_begin_http2(struct exchange *e, const struct http1_head *head);
 
 /* Takes grpc-status and grpc-message, of a head or of trailers, if they are there. */
 void request_note_status(struct exchange *e, const struct http1_head *head);

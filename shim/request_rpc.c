@@ -5,17 +5,6 @@
 #include "shim/request_parts.h"
 #include "shim/wire/grpc.h"
 
-static uint64_t find_timeout(const struct http1_head *head, struct bytes whole)
-{
-	struct http1_header header;
-	size_t pos = head->headers;
-
-	while (http1_next_header(head, whole, &pos, &header))
-		if (bytes_equal_nocase(header.name, BYTES("grpc-timeout")))
-			return grpc_timeout_parse(header.value);
-	return GRPC_TIMEOUT_NONE;
-}
-
 /* The scheme may be another one than the connection's, behind a proxy that ends TLS. */
 static struct bytes keep_scheme(struct exchange *e, struct bytes scheme)
 {
@@ -26,7 +15,7 @@ static struct bytes keep_scheme(struct exchange *e, struct bytes scheme)
 	return exchange_keep(e, scheme);
 }
 
-void request_begin_http2(struct exchange *e, const struct http1_head *head, struct bytes whole)
+void request_begin_http2(struct exchange *e, const struct http1_head *head)
 {
 	e->http2 = true;
 	if (!e->url.scheme.n)
@@ -36,7 +25,9 @@ void request_begin_http2(struct exchange *e, const struct http1_head *head, stru
 	if (!e->rpc)
 		return;
 	e->rpc_status = GRPC_NO_STATUS;
-	e->rpc_timeout = find_timeout(head, whole);
+	e->rpc_timeout = head->count[HTTP1_GRPC_TIMEOUT]
+				 ? grpc_timeout_parse(head->field[HTTP1_GRPC_TIMEOUT])
+				 : GRPC_TIMEOUT_NONE;
 }
 
 /* As much of the message as there is room for, but no half of an escape (%e2). */

@@ -37,7 +37,8 @@
 	X(X_FORWARDED_PROTO, "x-forwarded-proto") \
 	X(X_FORWARDED_HOST, "x-forwarded-host")   \
 	X(GRPC_STATUS, "grpc-status")             \
-	X(GRPC_MESSAGE, "grpc-message")
+	X(GRPC_MESSAGE, "grpc-message")           \
+	X(GRPC_TIMEOUT, "grpc-timeout")
 
 enum http1_field {
 #define FIELD(id, name) HTTP1_##id,

@@ -196,6 +196,7 @@ static inline enum http1_field look_up(struct bytes name)
 		[KEY(11, 'g', 's')] = HTTP1_GRPC_STATUS,
 		[KEY(12, 'c', 't')] = HTTP1_CONTENT_TYPE,
 		[KEY(12, 'g', 'e')] = HTTP1_GRPC_MESSAGE,
+		[KEY(12, 'g', 'i')] = HTTP1_GRPC_TIMEOUT,
 		[KEY(12, 'x', 'r')] = HTTP1_B3_TRACE_ID,
 		[KEY(12, 'x', 'a')] = HTTP1_B3_SAMPLED,
 		[KEY(13, 'u', 'r')] = HTTP1_UBER_TRACE_ID,
