@@ -18,7 +18,7 @@ struct look {
 	uint32_t settings;     /* SETTINGS met */
 	uint32_t known;        /* blocks met that were decoded at an earlier look */
 	bool proven;           /* SETTINGS came first */
-	bool full;             /* no more can be put in */
+	size_t until;          /* no room for what begins here; SIZE_MAX: there was */
 	struct h2_buffer copy; /* of what does not stand in one piece */
 };
 
@@ -26,6 +26,7 @@ struct look {
 struct whole_block {
 	struct h2_block block;
 	struct h2_frame frame;
+	size_t begins_at; /* its first frame; head_at: the last */
 	size_t head_at, fragment_at, fragment_n;
 	bool one_frame;
 };
@@ -212,15 +213,18 @@ static void edit_block(struct look *l, const struct whole_block *b,
 
 	if (!e)
 		return;
-	if (!l->full && (b->one_frame || entry->action == H2_INSERT))
+	if (b->one_frame || entry->action == H2_INSERT)
 		err = edit(l, b, entry, e);
-	count_edit(entry, e, err);
-	if (err) {
+	if (err)
 		h2_edits_back(l->c->h2, mark);
-		l->full |= err == -ENOMEM;
-	} else if (entry->action == H2_REPLACE && entry->form == HPACK_INDEXING) {
-		l->c->h2->value_in_table = true;
+	/* Once what stands before it has left there may be room. */
+	if (err == -ENOMEM && b->begins_at) {
+		l->until = b->begins_at;
+		return;
 	}
+	count_edit(entry, e, err);
+	if (!err && entry->action == H2_REPLACE && entry->form == HPACK_INDEXING)
+		l->c->h2->value_in_table = true;
 }
 
 /* ---- blocks ---- */
@@ -231,8 +235,10 @@ static int decode_new(struct look *l, const struct whole_block *b, struct h2_ahe
 	struct h2_ahead_entry *entry = h2_ahead_add(l->c->h2, &b->block);
 	int err;
 
-	if (!entry) /* as many as can be remembered: the rest is decoded when it has left */
-		return -ENOBUFS;
+	if (!entry) { /* as many as can be remembered */
+		l->until = b->begins_at;
+		return -ENODATA;
+	}
 	*out = entry;
 	err = h2_decode(&b->block, &d);
 	if (err)
@@ -267,8 +273,10 @@ static int whole_block(struct look *l, const struct whole_block *b)
 	}
 	if (err)
 		return err;
-	l->known++;
 	edit_block(l, b, entry);
+	if (l->until != SIZE_MAX)
+		return -ENODATA;
+	l->known++;
 	if (b->block.ends)
 		note_ending(l, b->block.stream);
 	return 0;
@@ -332,6 +340,7 @@ static int look_at_block(struct look *l, const struct h2_frame *f)
 	struct h2_buffer all = { .p = NULL };
 	int err;
 
+	b.begins_at = l->at - H2_FRAME_HEAD;
 	b.block.stream = f->stream;
 	b.block.ends = f->type == H2_HEADERS && f->flags & H2_FLAG_END_STREAM;
 	err = f->length > H2_PAYLOAD_MAX ? -EMSGSIZE : take_fragment(l, &b, &b.block.bytes);
@@ -420,9 +429,9 @@ static int look_at_frame(struct look *l)
 	return 0;
 }
 
-int h2_look(struct conn *c, const struct shim_write *w)
+int h2_look(struct conn *c, const struct shim_write *w, size_t *until)
 {
-	struct look l = { .c = c, .w = w, .proven = c->h2->out.started };
+	struct look l = { .c = c, .w = w, .until = SIZE_MAX, .proven = c->h2->out.started };
 	int err;
 
 	skip(&l, w->base);
@@ -431,5 +440,6 @@ int h2_look(struct conn *c, const struct shim_write *w)
 	while (!err)
 		err = look_at_frame(&l);
 	h2_buffer_free(&l.copy);
-	return err == -ENODATA || err == -ENOBUFS ? 0 : err;
+	*until = l.until;
+	return err == -ENODATA ? 0 : err;
 }

@@ -35,10 +35,10 @@ void h2_give_up(struct conn *c, int fd, int err)
 }
 
 /* Room for what the call needs behind the image. */
-static bool make_room(struct conn *c, const struct shim_write *w)
+static bool make_room(struct conn *c, const struct shim_write *w, size_t until)
 {
 	const struct h2_edits *e = c->h2->edits;
-	size_t rest = w->program_bytes - w->base - e->covered;
+	size_t rest = until - w->base - e->covered;
 
 	if (!vector_is_single(w))
 		return h2_edits_room(c, vector_room(w));
@@ -46,13 +46,15 @@ static bool make_room(struct conn *c, const struct shim_write *w)
 	return true;
 }
 
-/* The image, or what is left of it. */
-static void offer(struct conn *c, struct shim_write *w)
+/* The image, or what is left of it, and the program's bytes behind it as far as its byte `until`.
+ */
+static void offer(struct conn *c, struct shim_write *w, size_t until)
 {
 	struct alteration *a = &c->alter;
 	const struct h2_edits *e = c->h2->edits;
-	struct image_rest r = { a->image, a->image_size, a->sent, e->total,
-				w->base + (e->covered - e->taken) };
+	struct image_rest r = {
+		a->image, a->image_size, a->sent, e->total, w->base + (e->covered - e->taken), until
+	};
 
 	w->prepared = true;
 	w->block = a->image;
@@ -63,22 +65,41 @@ static void offer(struct conn *c, struct shim_write *w)
 		vector_offer_alone(w, &r);
 }
 
+/* What stands before a block for which there was no room: it goes first. */
+static bool offer_before(struct conn *c, struct shim_write *w, size_t until)
+{
+	struct alteration *a = &c->alter;
+
+	if (!vector_is_single(w)) {
+		a->image = block_get(vector_room(w), &a->image_size);
+		w->block = a->image;
+		if (!a->image)
+			return false;
+	}
+	vector_offer_part(w, w->base, until, a->image);
+	return true;
+}
+
 /* What the next call into the kernel gets. False: nothing but what is there already. */
 static bool round_begins(struct conn *c, struct shim_write *w)
 {
+	size_t until = SIZE_MAX;
 	int err;
 
 	w->moved = 0;
 	w->prepared = false;
 	if (c->h2->edits) {
-		offer(c, w);
+		offer(c, w, w->program_bytes);
 		return true;
 	}
-	err = h2_look(c, w);
-	if (!err && c->h2->edits && make_room(c, w)) {
-		offer(c, w);
+	err = h2_look(c, w, &until);
+	until = until == SIZE_MAX ? w->program_bytes : w->base + until;
+	if (!err && c->h2->edits && make_room(c, w, until)) {
+		offer(c, w, until);
 		return true;
 	}
+	if (!err && !c->h2->edits && until < w->program_bytes && offer_before(c, w, until))
+		return true;
 	if (c->h2->edits)
 		drop(c);
 	if (err)
@@ -112,8 +133,11 @@ static size_t taken_of(struct conn *c, const struct shim_write *w)
 	struct h2_edits *e = c->h2->edits;
 	size_t at = a->sent + w->moved, taken;
 
-	if (!w->prepared)
+	if (!w->prepared) {
+		if (a->image) /* no image: the parts of offer_before() */
+			alteration_drop(c);
 		return w->moved;
+	}
 	if (at >= e->total)
 		return image_over(c, at - e->total);
 	if (!at) { /* nothing has left: the program may come again with something else */

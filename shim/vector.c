@@ -102,7 +102,7 @@ static void offer_one(struct shim_write *w, char *p, size_t n)
 /* The image's rest with as many of the program's bytes behind it as there is room for. */
 static void offer_single(struct shim_write *w, const struct image_rest *r)
 {
-	size_t copied = w->program_bytes - r->skip;
+	size_t copied = r->until - r->skip;
 	const char *from = (const char *)w->program[0].iov_base + r->skip;
 
 	if (copied > r->size - r->end)
@@ -113,6 +113,36 @@ static void offer_single(struct shim_write *w, const struct image_rest *r)
 	if (copied)
 		memcpy(r->image + r->end, from, copied);
 	offer_one(w, r->image + r->sent, r->end - r->sent + copied);
+}
+
+/* The program's bytes before its part i. */
+static size_t before(const struct shim_write *w, int i)
+{
+	size_t n = 0;
+
+	while (i-- > 0)
+		n += w->program[i].iov_len;
+	return n;
+}
+
+/* The program's bytes [from, to) as parts, added to what is offered. Their number. */
+static int parts_between(struct shim_write *w, size_t from, size_t to, struct iovec *out)
+{
+	size_t at = 0;
+	int n = 0;
+
+	for (int i = 0; i < w->program_count && at < to; i++) {
+		size_t len = w->program[i].iov_len, start = from > at ? from - at : 0;
+		size_t end = to - at < len ? to - at : len;
+
+		if (start < end) {
+			out[n] = (struct iovec){ (char *)w->program[i].iov_base + start,
+						 end - start };
+			w->offered += out[n++].iov_len;
+		}
+		at += len;
+	}
+	return n;
 }
 
 static bool offer_parts(struct shim_write *w, const struct image_rest *r)
@@ -139,15 +169,22 @@ static bool offer_parts(struct shim_write *w, const struct image_rest *r)
 		return false;
 	out[0] = (struct iovec){ r->image + r->sent, (size_t)(tail - r->image) - r->sent };
 	w->offered = w->moved + out[0].iov_len;
-	for (; i < w->program_count; i++, n++) {
-		out[n] = (struct iovec){ (char *)w->program[i].iov_base + skip,
-					 w->program[i].iov_len - skip };
-		w->offered += out[n].iov_len;
-		skip = 0;
-	}
+	if (i < w->program_count)
+		n += parts_between(w, skip + before(w, i), r->until, out + 1);
 	w->iov = out;
 	w->iovcnt = n;
 	return true;
+}
+
+void vector_offer_part(struct shim_write *w, size_t from, size_t to, void *room)
+{
+	w->offered = w->moved;
+	if (vector_is_single(w)) {
+		offer_one(w, (char *)w->program[0].iov_base + from, to - from);
+		return;
+	}
+	w->iov = room;
+	w->iovcnt = parts_between(w, from, to, room);
 }
 
 bool vector_offer_image(struct shim_write *w, const struct image_rest *r)
@@ -181,7 +218,7 @@ bool vector_offer(struct shim_write *w, const struct alteration *a)
 	}
 	w->own_at = skip;
 	w->own = end - a->sent - skip;
-	rest = (struct image_rest){ a->image, a->image_size, a->sent, end, skip };
+	rest = (struct image_rest){ a->image, a->image_size, a->sent, end, skip, w->program_bytes };
 	if (vector_offer_image(w, &rest))
 		return true;
 	if (!a->sent) {

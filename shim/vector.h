@@ -28,14 +28,17 @@ size_t vector_copy(const struct shim_write *w, char *to, size_t n);
 bool vector_copy_at(const struct shim_write *w, size_t from, char *to, size_t n);
 
 /* What is left of an image: its bytes [sent, end), room as far as `size`; the program's bytes go on
- * behind it from byte `skip`. */
+ * behind it from byte `skip` to `until`. */
 struct image_rest {
 	char *image;
-	size_t size, sent, end, skip;
+	size_t size, sent, end, skip, until;
 };
 /* Lets w->iov be that, with as many of the program's bytes as a call of this kind can take. False:
  * it cannot be done (too many parts, no room). */
 bool vector_offer_image(struct shim_write *w, const struct image_rest *r);
+/* The program's bytes [from, to) alone; room: of vector_room() bytes, for calls that take a vector.
+ */
+void vector_offer_part(struct shim_write *w, size_t from, size_t to, void *room);
 /* The image alone. */
 void vector_offer_alone(struct shim_write *w, const struct image_rest *r);
 
