@@ -93,6 +93,26 @@ void text_put_hex(struct text *t, const uint8_t *p, size_t n)
 	}
 }
 
+void text_put_base64(struct text *t, const uint8_t *p, size_t n, bool padded)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < n; i += 3) {
+		unsigned there = n - i < 3 ? (unsigned)(n - i) : 3;
+		uint32_t v = (uint32_t)p[i] << 16;
+
+		v |= there > 1 ? (uint32_t)p[i + 1] << 8 : 0;
+		v |= there > 2 ? p[i + 2] : 0;
+		for (unsigned d = 0; d < 4; d++) {
+			if (d <= there)
+				text_put_char(t, digits[v >> (18 - 6 * d) & 63]);
+			else if (padded)
+				text_put_char(t, '=');
+		}
+	}
+}
+
 /* One conversion: %[-0][width][.precision][l|ll|z|h|hh]letter. */
 struct conversion {
 	bool left, zero;

@@ -23,6 +23,7 @@ void text_put_string(struct text *t, const char *s);
 void text_put_u64(struct text *t, uint64_t v);
 void text_put_i64(struct text *t, int64_t v);
 void text_put_hex(struct text *t, const uint8_t *p, size_t n); /* lower case */
+void text_put_base64(struct text *t, const uint8_t *p, size_t n, bool padded);
 
 /* printf's %s %c %d %u %ld %lu %lld %llu %zu %x %% and %.*s, nothing else; no floating point. */
 void text_format(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

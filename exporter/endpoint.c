@@ -44,23 +44,6 @@ static void put_authority(struct text *t, const struct endpoint *e)
 	endpoint_put_authority(t, bytes_of(e->host), e->is_ipv6, e->port, e->is_https);
 }
 
-static void put_base64(struct text *t, const unsigned char *p, size_t n)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t v = (uint32_t)p[i] << 16;
-
-		v |= i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0;
-		v |= i + 2 < n ? p[i + 2] : 0;
-		text_put_char(t, digits[v >> 18]);
-		text_put_char(t, digits[v >> 12 & 63]);
-		text_put_char(t, i + 1 < n ? digits[v >> 6 & 63] : '=');
-		text_put_char(t, i + 2 < n ? digits[v & 63] : '=');
-	}
-}
-
 /* user:password@ in a URL means Basic authentication (RFC 7617), as every HTTP client has it. */
 static void put_userinfo(struct text *t, struct bytes userinfo)
 {
@@ -70,7 +53,7 @@ static void put_userinfo(struct text *t, struct bytes userinfo)
 	if (n <= 0)
 		return;
 	text_put_string(t, "Authorization: Basic ");
-	put_base64(t, (const unsigned char *)plain, (size_t)n);
+	text_put_base64(t, (const uint8_t *)plain, (size_t)n, true);
 	text_put_string(t, "\r\n");
 }
 

@@ -3,6 +3,7 @@
  * they come first in the list; the lines follow. */
 #include "shim/h2_head.h"
 
+#include "base/text.h"
 #include "shim/wire/http1_scan.h"
 
 #define FIELD_COST 32 /* RFC 9113 section 6.5.2 */
@@ -68,6 +69,33 @@ static struct bytes append_line(struct reading *r, struct bytes name, struct byt
 	append(r, BYTES("\r\n"));
 	r->out->head.header_count++;
 	return kept;
+}
+
+/* Libraries of gRPC that know each other send binary metadata as it is, behind a NUL. */
+static bool is_binary(const struct hpack_field *field)
+{
+	struct bytes name = field->name, suffix = BYTES("-bin");
+
+	return field->value.n && !field->value.p[0] && name.n > suffix.n &&
+	       memcmp(name.p + name.n - suffix.n, suffix.p, suffix.n) == 0;
+}
+
+/* As it is sent to all others: base64, not padded. */
+static void append_binary(struct reading *r, const struct hpack_field *field)
+{
+	struct bytes value = { field->value.p + 1, field->value.n - 1 };
+	size_t n = value.n / 3 * 4 + (value.n % 3 ? value.n % 3 + 1 : 0);
+	struct text line;
+
+	if (!fits(r, field->name.n + n + 4))
+		return;
+	line = (struct text){ .p = r->room + r->used, .size = r->size - r->used };
+	text_put(&line, field->name);
+	text_put(&line, BYTES(": "));
+	text_put_base64(&line, (const uint8_t *)value.p, value.n, false);
+	text_put(&line, BYTES("\r\n"));
+	r->used += line.n;
+	r->out->head.header_count++;
 }
 
 /* One that frames the body or shapes the connection of HTTP/1 has no place in HTTP/2 (RFC 9113
@@ -165,7 +193,10 @@ static void read_field(struct reading *r, const struct hpack_field *field)
 	if (id == HTTP1_FIELD_COUNT && r->known_only)
 		return;
 	if (!good_name(field->name) || !one_line(field->value)) {
-		r->out->malformed = true;
+		if (good_name(field->name) && is_binary(field))
+			append_binary(r, field);
+		else
+			r->out->malformed = true;
 		return;
 	}
 	r->out->malformed |= padded(field->value) || of_one_connection(id, field->name, value);

@@ -17,7 +17,8 @@ struct h2_head {
 	 * headers, blank, length and header_count are those of `whole`, for http1_next_header(). */
 	struct http1_head head;
 	/* "name: value\r\n" lines, then "\r\n". :authority is its first line, as "host"; the other
-	 * pseudo header fields are not in there, nor is a field that would not be one line. */
+	 * pseudo header fields are not in there, nor is a field that would not be one line.
+	 * Binary metadata that gRPC sent as it is stands there as base64. */
 	struct bytes whole;
 	struct bytes protocol; /* :protocol (RFC 8441), else empty */
 	size_t list_size;      /* RFC 9113 section 6.5.2: name + value + 32 for each */

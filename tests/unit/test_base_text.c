@@ -188,3 +188,24 @@ Test(text, cuts_a_value_of_64_kib)
 	cr_assert(t.cut);
 	cr_assert_eq(t.n, sizeof(room));
 }
+
+/* RFC 4648 section 10 */
+Test(text, writes_base64)
+{
+	static const char *const padded[] = { "",         "Zg==",     "Zm8=",    "Zm9v",
+					      "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
+	static const char *const bare[] = {
+		"", "Zg", "Zm8", "Zm9v", "Zm9vYg", "Zm9vYmE", "Zm9vYmFy"
+	};
+	char room[16];
+
+	for (size_t n = 0; n <= 6; n++) {
+		struct text t = TEXT_ON(room);
+
+		text_put_base64(&t, (const uint8_t *)"foobar", n, true);
+		cr_expect_str_eq(text_string(&t), padded[n]);
+		t = TEXT_ON(room);
+		text_put_base64(&t, (const uint8_t *)"foobar", n, false);
+		cr_expect_str_eq(text_string(&t), bare[n]);
+	}
+}

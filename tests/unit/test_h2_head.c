@@ -149,6 +149,32 @@ Test(h2_head, lays_out_responses_and_trailers)
 	guard_free(room);
 }
 
+/* What gRPC's libraries agree on with each other: a NUL, then the bytes themselves. */
+Test(h2_head, writes_binary_metadata_as_text)
+{
+	static const struct pair trailers[] = {
+		PAIR("grpc-status", "5"),    PAIR("grpc-status-details-bin", "\0\x08\x05\r\n "),
+		PAIR("a-bin", "\0"),         PAIR("b-bin", "\0\xff"),
+		PAIR("c-bin", "\0\xff\xee"), PAIR("d-bin", "\0\xff\xee\xdd"),
+		PAIR("e-bin", "/+7d"),       END
+	};
+	struct bytes room = make_room(ROOM);
+	struct h2_head out = decode(trailers, false, room);
+
+	cr_expect(!out.malformed && out.trailers && !out.cut);
+	cr_expect(same(out.head.field[HTTP1_GRPC_STATUS], "5"));
+	cr_expect(same(out.whole, "grpc-status: 5\r\ngrpc-status-details-bin: CAUNCiA\r\n"
+				  "a-bin: \r\nb-bin: /w\r\nc-bin: /+4\r\nd-bin: /+7d\r\n"
+				  "e-bin: /+7d\r\n\r\n"));
+	cr_expect_eq(out.head.header_count, 7);
+	guard_free(room);
+	for (size_t n = 0; n < out.whole.n; n++) {
+		room = make_room(n);
+		cr_expect(decode(trailers, false, room).cut, "%zu", n);
+		guard_free(room);
+	}
+}
+
 #define REQUEST PAIR(":method", "GET"), PAIR(":scheme", "http"), PAIR(":path", "/")
 
 Test(h2_head, takes_the_host_from_the_authority)
@@ -217,6 +243,9 @@ static const struct pair malformed_requests[][8] = {
 	{ REQUEST, PAIR("a", "x\ny"), END },
 	{ REQUEST, PAIR("a", "x\r\nhost: b"), END },
 	{ REQUEST, PAIR("a", "x\0y"), END },
+	{ REQUEST, PAIR("a", "\0y"), END },
+	{ REQUEST, PAIR("a-bin", "x\0"), END },
+	{ REQUEST, PAIR("-bin", "\0"), END },
 	{ REQUEST, PAIR("a", " x"), END },
 	{ REQUEST, PAIR("a", "x\t"), END },
 	{ REQUEST, PAIR("connection", "close"), END },
