@@ -5,6 +5,8 @@
 #include "shim/request_parts.h"
 #include "shim/wire/grpc.h"
 
+#define TIMEOUT_SLACK_NS 2000000
+
 /* The scheme may be another one than the connection's, behind a proxy that ends TLS. */
 static struct bytes keep_scheme(struct exchange *e, struct bytes scheme)
 {
@@ -64,10 +66,23 @@ void request_note_trailers(struct exchange *e, const struct http1_head *head, st
 		request_keep_captured(e, head, whole, request_response_list(e));
 }
 
+/* How much earlier than the timeout that was sent a deadline may be: it is rounded up (to two
+ * digits by some), and the call began before its head was sent. */
+static uint64_t timeout_slack(uint64_t timeout)
+{
+	uint64_t slack = timeout / 32 + TIMEOUT_SLACK_NS;
+
+	return slack < timeout / 2 ? slack : timeout / 2;
+}
+
 /* A caller whose time is over gives up by the same means as one that lost interest. */
 int request_given_up(const struct exchange *e, uint64_t now)
 {
-	return now - e->start_monotonic >= e->rpc_timeout ? GRPC_DEADLINE_EXCEEDED : GRPC_CANCELLED;
+	uint64_t took = now - e->start_monotonic, timeout = e->rpc_timeout;
+
+	if (timeout == GRPC_TIMEOUT_NONE || took < timeout - timeout_slack(timeout))
+		return GRPC_CANCELLED;
+	return GRPC_DEADLINE_EXCEEDED;
 }
 
 static void note_rpc_reset(struct exchange *e, uint32_t h2_error)

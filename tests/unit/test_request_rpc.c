@@ -69,6 +69,33 @@ Test(request_rpc, tells_a_deadline_from_lost_interest, .fini = spans_stop)
 	}
 }
 
+/* grpc-timeout is rounded up, and counts from before the head was sent. */
+Test(request_rpc, takes_an_end_shortly_before_the_deadline_for_it, .fini = spans_stop)
+{
+	static const struct {
+		const char *timeout;
+		unsigned us;
+		bool deadline;
+	} all[] = {
+		{ "300m", 297000, true },  { "300m", 250000, false }, { "10S", 9800000, true },
+		{ "10S", 9000000, false }, { "2m", 1500, true },      { "2m", 900, false },
+	};
+	const unsigned n = sizeof(all) / sizeof(*all);
+
+	spans_start(NULL);
+	for (unsigned i = 0; i < n; i++) {
+		char lines[96];
+		struct call call;
+
+		snprintf(lines, sizeof(lines), AUTHORITY "grpc-timeout: %s\r\n", all[i].timeout);
+		call = call_begin(false, lines);
+		cr_expect_eq(request_given_up(call.e,
+					      call.e->start_monotonic + all[i].us * 1000ull),
+			     all[i].deadline ? GRPC_DEADLINE_EXCEEDED : GRPC_CANCELLED, "%u", i);
+		call_end(&call);
+	}
+}
+
 Test(request_rpc, understands_a_stream_that_ends_without_a_status, .fini = spans_stop)
 {
 	static const struct {
