@@ -329,7 +329,7 @@ static ssize_t take_preface(struct h2_side *s, struct bytes rest)
 {
 	size_t n = rest.n < s->preface ? rest.n : s->preface;
 
-	if (memcmp(rest.p, H2_PREFACE + H2_PREFACE_LEN - s->preface, n) != 0)
+	if (memcmp(rest.p, &H2_PREFACE[H2_PREFACE_LEN - s->preface], n) != 0)
 		return -EBADMSG;
 	s->preface -= (uint8_t)n;
 	return (ssize_t)n;
