@@ -53,7 +53,7 @@ char *h2_edits_room(struct conn *c, size_t n)
 	block = block_get(have + n, &size);
 	if (!block)
 		return NULL;
-	if (have)
+	if (have && a->image)
 		memcpy(block, a->image, have);
 	block_put(a->image);
 	a->image = block;
