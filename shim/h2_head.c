@@ -185,15 +185,34 @@ static void begin_lines(struct reading *r)
 	note_field(r, &of_authority, HTTP1_HOST, kept);
 }
 
+/* A name that was found but for its case is of letters, digits and dashes: in lower case all have
+ * this bit, in upper case letters have not. */
+static bool found_in_lower_case(struct bytes name)
+{
+	const uint64_t bits = 0x2020202020202020;
+	uint64_t word, all = bits;
+	size_t i = 0;
+
+	for (; i + sizeof(word) <= name.n; i += sizeof(word)) {
+		memcpy(&word, name.p + i, sizeof(word));
+		all &= word;
+	}
+	for (; i < name.n; i++)
+		all &= (uint8_t)name.p[i] | ~(uint64_t)0x20;
+	return all == bits;
+}
+
 static void read_field(struct reading *r, const struct hpack_field *field)
 {
 	struct bytes value = bytes_trim(field->value), kept;
 	enum http1_field id = http1_field_of(field->name);
+	bool good;
 
 	if (id == HTTP1_FIELD_COUNT && r->known_only)
 		return;
-	if (!good_name(field->name) || !one_line(field->value)) {
-		if (good_name(field->name) && is_binary(field))
+	good = id == HTTP1_FIELD_COUNT ? good_name(field->name) : found_in_lower_case(field->name);
+	if (!good || !one_line(field->value)) {
+		if (good && is_binary(field))
 			append_binary(r, field);
 		else
 			r->out->malformed = true;
@@ -344,27 +363,28 @@ static int decode(struct reading *r, struct hpack *h, struct bytes block)
 	return n;
 }
 
-static struct reading begin(struct h2_head *out, bool request, char *room, size_t size)
+static void begin(struct reading *r, bool request, char *room, size_t size)
 {
-	*out = (struct h2_head){ .head = { .request = request, .http2 = true } };
-	return (struct reading){
-		.out = out, .room = room, .reserved = size >= 2, .size = size >= 2 ? size - 2 : 0
-	};
+	*r->out = (struct h2_head){ .head = { .request = request, .http2 = true } };
+	r->room = room;
+	r->reserved = size >= 2;
+	r->size = r->reserved ? size - 2 : 0;
 }
 
 int h2_head_decode(struct h2_head *out, struct hpack *h, struct bytes block, bool request,
 		   char *room, size_t size)
 {
-	struct reading r = begin(out, request, room, size);
+	struct reading r = { .out = out };
 
+	begin(&r, request, room, size);
 	return decode(&r, h, block);
 }
 
 int h2_head_decode_known(struct h2_head *out, struct hpack *h, struct bytes block, bool request,
 			 char *room, size_t size)
 {
-	struct reading r = begin(out, request, room, size);
+	struct reading r = { .out = out, .known_only = true };
 
-	r.known_only = true;
+	begin(&r, request, room, size);
 	return decode(&r, h, block);
 }
