@@ -36,6 +36,10 @@ static inline bool process_is_new_child(void)
 	return atomic_load_explicit(&process_page->live, memory_order_relaxed) != PROCESS_LIVE;
 }
 
+/* Threads of this process, ours among them, and a main thread that has ended as long as others go
+ * on; 0: not known (no /proc). A system call. */
+unsigned process_threads(void);
+
 /* Called by the fork hooks in the child where the kernel does not wipe. */
 void process_mark_child(void);
 

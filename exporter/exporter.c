@@ -289,6 +289,19 @@ bool exporter_is_shared(void)
 	return exporter_way() == WAY_SUPERVISED;
 }
 
+unsigned exporter_threads(void)
+{
+	switch (worker_state(&exporter.worker)) {
+	case WORKER_STARTING:
+	case WORKER_RUNNING:
+	case WORKER_PARKED:
+	case WORKER_LEAVING:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 bool exporter_is_endpoint(struct bytes host, uint16_t port)
 {
 	return (exporter.sink.to_otlp && transport_owns(&exporter.sink.transport, host, port)) ||

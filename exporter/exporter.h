@@ -50,6 +50,9 @@ void exporter_child(bool inside);
 /* Spans committed whose fate is not known yet: they wait, or are on their way. */
 uint32_t exporter_waiting(void);
 
+/* Threads of ours in this process: one that exports, or none. */
+unsigned exporter_threads(void);
+
 /* What this process counts is counted by its supervisor, too. */
 bool exporter_is_shared(void);
 

@@ -14,6 +14,8 @@
 
 static void drop(struct conn *c)
 {
+	block_put(c->alter.image); /* by who writes it: nobody else looks at it */
+	c->alter.image = NULL;
 	h2_edits_free(c->h2);
 	alteration_drop(c);
 }
@@ -135,7 +137,7 @@ static size_t taken_of(struct conn *c, const struct shim_write *w)
 
 	if (!w->prepared) {
 		if (a->image) /* no image: the parts of offer_before() */
-			alteration_drop(c);
+			drop(c);
 		return w->moved;
 	}
 	if (at >= e->total)
@@ -197,8 +199,11 @@ bool h2_write_again(struct shim_write *w, ssize_t *n)
 	size_t taken;
 
 	if (!c || !c->h2) {
-		if (c)
+		if (c) { /* given up while the kernel had it: the image was left to us */
+			block_put(w->block);
 			conn_release(c);
+			w->block = NULL;
+		}
 		*n = result_closed(w, *n);
 		return false;
 	}

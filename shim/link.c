@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/raw.h"
 #include "base/thread.h"
+#include "exporter/exporter.h"
 #include "shim/carrier.h"
 #include "shim/process_state.h"
 
@@ -132,7 +133,14 @@ static bool read_in_blocking_style(const struct exchange_view *view)
 	return flags >= 0 && !(flags & O_NONBLOCK);
 }
 
-static bool link_by_thread(struct link *link)
+/* Many requests leave on one connection of HTTP/2, and clients let whichever thread is at it write
+ * those of all: only where there is no other is the writer who asks. Asked last. */
+static bool writer_asks(const struct http1_head *head)
+{
+	return !head->http2 || (process_may_call() && process_threads() == 1 + exporter_threads());
+}
+
+static bool link_by_thread(struct link *link, const struct http1_head *head)
 {
 	struct exchange_view view;
 
@@ -142,7 +150,7 @@ static bool link_by_thread(struct link *link)
 	if ((exchange_open_count() != 1 || process_flag(unseen_inbound)) &&
 	    (process_flag(reader_answers) < LINK_EVIDENCE || process_flag(other_answered)))
 		return false;
-	if (!read_in_blocking_style(&view))
+	if (!read_in_blocking_style(&view) || !writer_asks(head))
 		return false;
 	from_view(link, LINK_RULE_THREAD, &view);
 	return true;
@@ -264,6 +272,6 @@ void link_find(struct link *link, const struct http1_head *head)
 		link_by_header(link, head);
 		return;
 	}
-	if (link_by_thread(link) || link_by_process(link) || link_by_only(link))
+	if (link_by_thread(link, head) || link_by_process(link) || link_by_only(link))
 		return;
 }

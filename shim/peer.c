@@ -5,6 +5,7 @@
 #include "base/raw.h"
 #include "shim/address.h"
 #include "shim/conn.h"
+#include "shim/h2.h"
 #include "shim/route.h"
 
 void conn_set_peer(struct conn *c, const struct sockaddr *address, socklen_t len)
@@ -66,8 +67,8 @@ void conn_learn_end(struct conn *c, int fd)
 	socklen_t len = sizeof(info);
 	char byte;
 
-	if (c->role != CONN_SERVER || !c->queue_head || c->eof || c->error || fd < 0 ||
-	    !process_may_call())
+	if (c->role != CONN_SERVER || !(c->h2 ? c->h2->streams : c->queued) || c->eof || c->error ||
+	    fd < 0 || !process_may_call())
 		return;
 	if (raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) < 0)
 		c->eof = raw_recvfrom(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;

@@ -26,6 +26,8 @@ static int begin_h2(struct conn *c, bool out)
 			err = (int)n;
 	}
 	block_put(said.p);
+	if (err)
+		h2_close(c);
 	return err;
 }
 

@@ -382,7 +382,7 @@ static void lose_answer(int fd)
 
 static void lose_protocol(int fd)
 {
-	program_reads(fd, inbound_peer, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+	program_reads(fd, inbound_peer, "*1\r\n$4\r\nPING\r\n");
 }
 
 static void lose_between_requests(int fd)

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rule of links by threads: where it applies, and each condition that forbids it. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include "base/counters.h"
+#include "base/process.h"
+#include "exporter/exporter.h"
+#include "shim/link.h"
 #include "shim_links.h"
 
 Test(link_thread, takes_the_thread_that_read_a_blocking_descriptor, .init = start,
@@ -376,4 +381,41 @@ Test(link_thread, does_not_call_an_exchange_the_only_one_when_some_are_unseen, .
 	serve();
 	ask();
 	expect_rule("none");
+}
+
+/* ---- HTTP/2: any thread may write what another has asked for ---- */
+
+static enum link_rule rule_of_a_stream(void)
+{
+	const struct http1_head head = { .request = true, .http2 = true };
+	struct link link;
+
+	link_find(&link, &head);
+	return link.rule;
+}
+
+static _Atomic bool go_home;
+
+static void *stand_by(void *arg)
+{
+	while (!atomic_load(&go_home))
+		usleep(100);
+	return arg;
+}
+
+Test(link_thread, takes_the_writer_of_a_stream_only_where_no_other_thread_is, .init = start,
+     .fini = spans_stop)
+{
+	pthread_t other;
+	unsigned now;
+
+	serve();
+	now = process_threads() - exporter_threads(); /* the test's frame may have some */
+	if (now == 1)
+		cr_expect_eq(rule_of_a_stream(), LINK_RULE_THREAD);
+	cr_assert_eq(pthread_create(&other, NULL, stand_by, NULL), 0);
+	cr_expect_eq(process_threads() - exporter_threads(), now + 1, "%u", now);
+	cr_expect_eq(rule_of_a_stream(), LINK_RULE_NONE);
+	atomic_store(&go_home, true);
+	pthread_join(other, NULL);
 }
