@@ -36,16 +36,24 @@ void h2_give_up(struct conn *c, int fd, int err)
 	give_up(c, fd, err);
 }
 
-/* Room for what the call needs behind the image. */
-static bool make_room(struct conn *c, const struct shim_write *w, size_t until)
+/* What was begun and not offered: nobody else looks into the image. */
+static void drop_unoffered(struct conn *c)
+{
+	block_put(c->alter.image);
+	c->alter.image = NULL;
+	drop(c);
+}
+
+/* Room for what the call needs behind the image; without it the image goes in a call of its own. */
+static void make_room(struct conn *c, const struct shim_write *w, size_t until)
 {
 	const struct h2_edits *e = c->h2->edits;
 	size_t rest = until - w->base - e->covered;
 
 	if (!vector_is_single(w))
-		return h2_edits_room(c, vector_room(w));
-	h2_edits_room(c, rest < COPIED_MAX ? rest : COPIED_MAX); /* else in a call of its own */
-	return true;
+		h2_edits_room(c, vector_room(w));
+	else
+		h2_edits_room(c, rest < COPIED_MAX ? rest : COPIED_MAX);
 }
 
 /* The image, or what is left of it, and the program's bytes behind it as far as its byte `until`.
@@ -96,14 +104,15 @@ static bool round_begins(struct conn *c, struct shim_write *w)
 	}
 	err = h2_look(c, w, &until);
 	until = until == SIZE_MAX ? w->program_bytes : w->base + until;
-	if (!err && c->h2->edits && make_room(c, w, until)) {
+	if (c->h2->edits && (err || !c->h2->edits->count))
+		drop_unoffered(c);
+	if (!err && c->h2->edits) {
+		make_room(c, w, until);
 		offer(c, w, until);
 		return true;
 	}
-	if (!err && !c->h2->edits && until < w->program_bytes && offer_before(c, w, until))
+	if (!err && until < w->program_bytes && offer_before(c, w, until))
 		return true;
-	if (c->h2->edits)
-		drop(c);
 	if (err)
 		give_up(c, w->fd, err);
 	return false;
