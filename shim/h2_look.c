@@ -387,16 +387,13 @@ static int look_behind(struct look *l)
 			return -ENODATA;
 		f = h2_frame_unpack(head);
 		left = f.length;
+		l->proven |= f.type == H2_SETTINGS;
 		in_block |= f.type == H2_HEADERS || f.type == H2_PUSH_PROMISE;
 	}
 	if (!skip(l, left))
 		return -ENODATA;
 	if (!in_block)
 		return 0;
-	/* A block that has left in part: it can be passed by only if it was decoded. */
-	if (!l->c->h2->ahead)
-		return -ENODATA;
-	l->known = 1;
 	while (!(f.flags & H2_FLAG_END_HEADERS)) {
 		int err = take_head(l, &f);
 
@@ -405,7 +402,12 @@ static int look_behind(struct look *l)
 		if (f.type != H2_CONTINUATION || !skip(l, f.length))
 			return -ENODATA;
 	}
-	return 0;
+	/* A block that has left in part: it is passed by if it was decoded, else it goes first. */
+	l->known = l->c->h2->ahead ? 1 : 0;
+	if (l->known)
+		return 0;
+	l->until = l->at;
+	return -ENODATA;
 }
 
 static int look_at_frame(struct look *l)
