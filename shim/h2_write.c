@@ -36,14 +36,6 @@ void h2_give_up(struct conn *c, int fd, int err)
 	give_up(c, fd, err);
 }
 
-/* What was begun and not offered: nobody else looks into the image. */
-static void drop_unoffered(struct conn *c)
-{
-	block_put(c->alter.image);
-	c->alter.image = NULL;
-	drop(c);
-}
-
 /* Room for what the call needs behind the image; without it the image goes in a call of its own. */
 static void make_room(struct conn *c, const struct shim_write *w, size_t until)
 {
@@ -105,7 +97,7 @@ static bool round_begins(struct conn *c, struct shim_write *w)
 	err = h2_look(c, w, &until);
 	until = until == SIZE_MAX ? w->program_bytes : w->base + until;
 	if (c->h2->edits && (err || !c->h2->edits->count))
-		drop_unoffered(c);
+		drop(c);
 	if (!err && c->h2->edits) {
 		make_room(c, w, until);
 		offer(c, w, until);
