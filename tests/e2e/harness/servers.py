@@ -29,7 +29,7 @@ http {{
 	keepalive_requests 1000000;
 	{http}
 	server {{
-		listen 127.0.0.1:{port} backlog=1024;
+		listen 127.0.0.1:{port} backlog=1024 {listen};
 		server_name _;
 		{server}
 	}}
@@ -38,7 +38,7 @@ http {{
 
 
 def nginx(run, server, http="", main="worker_processes 1;", events="", name="nginx",
-          level="notice", connections=4096, **options):
+          level="notice", connections=4096, listen="", **options):
     port = free_port()
     temp = " ".join(f"{kind}_temp_path {run.tmp}/{name}-{kind};" for kind in
                     ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -47,7 +47,7 @@ def nginx(run, server, http="", main="worker_processes 1;", events="", name="ngi
     conf = _write(run, f"{name}.conf", NGINX.format(main=main, tmp=run.tmp, name=name, http=http,
                                                     level=level, events=events, temp=temp,
                                                     connections=connections,
-                                                    port=port, server=server))
+                                                    port=port, server=server, listen=listen))
     run.start(["nginx", "-p", run.tmp, "-e", "stderr", "-c", conf], name, port=port, **options)
     return port
 
@@ -74,17 +74,18 @@ defaults
 	timeout server 30s
 	{defaults}
 frontend f
-	bind 127.0.0.1:{port}
+	bind 127.0.0.1:{port} {bind}
 	default_backend b
 backend b
 	{backend}
 """
 
 
-def haproxy(run, upstreams, main="nbthread 1", defaults="", backend="", name="haproxy", **options):
+def haproxy(run, upstreams, main="nbthread 1", defaults="", backend="", name="haproxy", bind="",
+            server="", **options):
     port = free_port()
-    servers = "\n\t".join(f"server s{n} 127.0.0.1:{p}" for n, p in enumerate(upstreams))
-    conf = _write(run, f"{name}.cfg", HAPROXY.format(main=main, port=port, defaults=defaults,
+    servers = "\n\t".join(f"server s{n} 127.0.0.1:{p} {server}" for n, p in enumerate(upstreams))
+    conf = _write(run, f"{name}.cfg", HAPROXY.format(main=main, port=port, defaults=defaults, bind=bind,
                                                      backend=backend + "\n\t" + servers))
     run.start(["haproxy", "-db", "-f", conf], name, port=port, **options)
     return port
