@@ -11,6 +11,7 @@ from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from .load import Sent
@@ -333,7 +334,7 @@ class Recorder:
                 self._answer_whole(peer)
                 peer.flush()
                 data = s.recv(1 << 18)
-        except OSError:
+        except (OSError, ProtocolError):        # also what comes after a GOAWAY of ours
             pass
         finally:
             self.open.discard(s)
@@ -375,13 +376,16 @@ class Recorder:
             if not r.answered and (r.whole or r.header(":method") == "CONNECT"):
                 r.answered = True
                 self.received.append(r)
-                self._reply(peer, stream, self.answer(r))
+                self._reply(peer, stream, r, self.answer(r))
             if r.over:
                 del peer.messages[stream]
 
-    def _reply(self, peer, stream, a):
+    def _reply(self, peer, stream, r, a):
         if a.reset is not None and a.status is None:
             peer.h2.reset_stream(stream, a.reset)
+            return
+        if r.header(":method") == "HEAD":
+            peer.h2.send_headers(stream, [(":status", str(a.status))], end_stream=True)
             return
         for status, fields in a.interim:
             peer.h2.send_headers(stream, [(":status", str(status)), *fields])
