@@ -127,6 +127,12 @@ void curl_transport_free(struct curl_transport *t)
 	free(t);
 }
 
+void curl_transport_meanwhile(struct curl_transport *t, void (*fn)(void *arg), void *arg)
+{
+	t->post.meanwhile = fn;
+	t->post.meanwhile_arg = arg;
+}
+
 enum otlp_encoding curl_transport_encoding(const struct curl_transport *t)
 {
 	return t->to.protocol == OTLP_HTTP_JSON ? OTLP_JSON : OTLP_PROTOBUF;

@@ -20,6 +20,10 @@ struct curl_transport *curl_transport_new(const struct config *c, enum otlp_sign
 					  void (*warn)(void *arg, const char *message), void *arg);
 void curl_transport_free(struct curl_transport *t);
 
+/* fn(arg) is called every 50 ms or so while an attempt waits; it may do anything but use the
+ * transport. */
+void curl_transport_meanwhile(struct curl_transport *t, void (*fn)(void *arg), void *arg);
+
 /* What to encode for it: JSON for http/json, else protobuf. Over HTTP it sends either. */
 enum otlp_encoding curl_transport_encoding(const struct curl_transport *t);
 

@@ -150,6 +150,8 @@ static int transfer(struct post *p, CURLcode *code)
 		else if (running) {
 			if (atomic_load_explicit(p->stop, memory_order_acquire))
 				return -ECANCELED;
+			if (p->meanwhile)
+				p->meanwhile(p->meanwhile_arg);
 			curl_multi_poll(p->multi, NULL, 0, LOOK_MS, NULL);
 			continue;
 		}

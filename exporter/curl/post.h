@@ -10,6 +10,8 @@
 struct post {
 	const struct destination *to;
 	const _Atomic uint32_t *stop;
+	void (*meanwhile)(void *arg); /* NULL, or called while an answer is awaited */
+	void *meanwhile_arg;
 	CURLM *multi; /* holds the connections */
 	CURL *easy;
 	bool kept_only;    /* no new connection may be opened */

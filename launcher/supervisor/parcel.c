@@ -196,7 +196,7 @@ struct parcel *queue_get(struct queue *q, size_t max_spans)
 
 	pthread_mutex_lock(&q->lock);
 	list = get(q, max_spans);
-	q->busy = list != NULL;
+	q->busy = q->busy || list;
 	pthread_mutex_unlock(&q->lock);
 	return list;
 }

@@ -15,6 +15,7 @@
 
 #define NS_PER_MS     1000000ull
 #define ENCODE_MEMORY (16u << 20) /* one parcel, at the encoder's worst */
+#define RELIEVE_MAX   64          /* batches at a time */
 #define DELAY_MS      5000        /* OTEL_BSP_SCHEDULE_DELAY of the specification */
 
 /* What the OTLP-JSON of one resource begins and ends with, around what can stand in a list. */
@@ -131,19 +132,11 @@ static void send_otlp(struct sender *s, const struct parcel *list, bool leave)
 	free(r.p);
 }
 
-/* A call to stop was for what was waited for then. */
-static void may_wait(struct sender *s)
-{
-	atomic_store(&s->stop, 0);
-	if (atomic_load(&s->over))
-		atomic_store(&s->stop, 1);
-}
-
 /* ---- a list of parcels ---- */
 
 static bool out_of_time(const struct sender *s)
 {
-	return atomic_load(&s->over) || clock_monotonic_ns() >= s->deadline_ns;
+	return atomic_load(&s->stop) || clock_monotonic_ns() >= s->deadline_ns;
 }
 
 /* A pipe that nobody reads from takes its time for each. */
@@ -183,14 +176,23 @@ static bool must_leave(const struct sender *s)
 	return queue_is_ending(s->queue) && (out_of_time(s) || otlp_way_failing(&s->way));
 }
 
-static void send_list(struct sender *s, struct parcel *list)
+/* leave: nothing is sent now. */
+static void send_list(struct sender *s, struct parcel *list, bool leave)
 {
 	if (s->sink.to_file || s->sink.to_console)
 		send_local(s, list);
-	may_wait(s);
 	if (s->to_otlp)
-		send_otlp(s, list, must_leave(s));
+		send_otlp(s, list, leave || must_leave(s));
 	list_free(list);
+}
+
+/* A request is under way and the queue fills: what is in it goes to the disk. */
+static void relieve_queue(void *arg)
+{
+	struct sender *s = arg;
+
+	for (unsigned i = 0; i < RELIEVE_MAX && queue_is_pressed(s->queue); i++)
+		send_list(s, queue_get(s->queue, config.bsp_max_batch), true);
 }
 
 /* ---- the thread ---- */
@@ -212,18 +214,6 @@ static void catch_up(struct sender *s)
 		otlp_way_catch_up(&s->way, s->deadline_ns, &more);
 }
 
-static void interrupt(struct sender *s)
-{
-	atomic_store(&s->stop, 1);
-	raw_futex(&s->stop, FUTEX_WAKE, INT_MAX, NULL);
-}
-
-void sender_press(struct sender *s)
-{
-	if (s->to_otlp && s->way.spill)
-		interrupt(s);
-}
-
 static void *sender_main(void *arg)
 {
 	struct sender *s = arg;
@@ -236,7 +226,7 @@ static void *sender_main(void *arg)
 		queue_wait(s->queue, config.bsp_max_batch, s->delay_ns, due);
 		list = queue_get(s->queue, config.bsp_max_batch);
 		if (list)
-			send_list(s, list);
+			send_list(s, list, false);
 		if (s->to_otlp)
 			catch_up(s);
 		if (!list && queue_is_closed(s->queue))
@@ -250,6 +240,8 @@ int sender_start(struct sender *s)
 {
 	int err = s->to_otlp ? otlp_way_init(&s->way, &config, &s->stop) : 0;
 
+	if (!err && s->to_otlp && s->way.spill)
+		curl_transport_meanwhile(s->way.transport, relieve_queue, s);
 	if (!err)
 		err = -pthread_create(&s->thread, NULL, sender_main, s);
 	s->started = !err;
@@ -275,8 +267,8 @@ void sender_flush(struct sender *s, uint64_t deadline_ns)
 
 void sender_stop(struct sender *s)
 {
-	atomic_store(&s->over, true);
-	interrupt(s);
+	atomic_store(&s->stop, 1);
+	raw_futex(&s->stop, FUTEX_WAKE, INT_MAX, NULL);
 }
 
 void sender_hurry(struct sender *s, uint64_t deadline_ns)

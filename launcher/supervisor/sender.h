@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that takes parcels out of the queue and sends them on: to the file, the console and
  * the OTLP receiver, several processes in one request. Every span is counted under what became of
- * it. */
+ * it.
+ *
+ * A request that was begun is not given up before its own time, because it may have arrived: sent
+ * again, its spans would be there twice. Where there is a disk to wait on, it is what comes
+ * meanwhile that goes there when the queue fills; where there is none, the rings fill, and their
+ * producers drop and count. Only the end of all (sender_stop()) gives up what was begun. */
 #ifndef LAUNCHER_SUPERVISOR_SENDER_H
 #define LAUNCHER_SUPERVISOR_SENDER_H
 
@@ -19,8 +24,7 @@ struct sender {
 	uint64_t delay_ns;
 	_Atomic uint64_t hold_off_ns; /* the receiver asked to be left alone until then */
 	_Atomic uint64_t deadline_ns; /* of everything, once the end has come */
-	_Atomic uint32_t stop;        /* ends the wait for the receiver; a futex */
-	_Atomic bool over;            /* and all that come */
+	_Atomic uint32_t stop;        /* nothing is waited for any more; a futex */
 	pthread_t thread;
 	bool started;
 };
@@ -32,10 +36,6 @@ int sender_start(struct sender *s);
 /* Has what is in the queue sent, until the deadline (monotonic), or until the receiver is known not
  * to take it. */
 void sender_flush(struct sender *s, uint64_t deadline_ns);
-
-/* The queue fills while the receiver is waited for: where there is a disk to wait on, that is what
- * happens now. */
-void sender_press(struct sender *s);
 
 /* The last export got no final answer, or the receiver wants to be left alone. Any thread. */
 bool sender_is_failing(const struct sender *s);

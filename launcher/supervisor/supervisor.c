@@ -127,14 +127,9 @@ static bool time_to_look(struct supervisor *s)
 
 static bool look_round(struct supervisor *s, bool look)
 {
-	bool full;
-
 	directory_alive(&s->directory);
 	directory_each(&s->directory, look, meet, s);
-	full = take_all(s, look);
-	if (queue_is_pressed(&s->queue))
-		sender_press(&s->sender);
-	return full;
+	return take_all(s, look);
 }
 
 int supervisor_start(struct supervisor *s)
