@@ -86,6 +86,36 @@ static void put_i64(struct json *j, int64_t v)
 	put_u64(j, v < 0 ? -(uint64_t)v : (uint64_t)v);
 }
 
+#define NS_PER_S 1000000000ull
+
+/* Our fractions are seconds made of nanoseconds: nine decimals are all there is. */
+static void put_double(struct json *j, double v)
+{
+	char decimals[9];
+	uint64_t whole, rest;
+	size_t n = sizeof(decimals);
+
+	if (!(v > -1e18 && v < 1e18)) { /* nor is JSON able to say infinity */
+		put_literal(j, "null");
+		return;
+	}
+	if (v < 0) {
+		put_char(j, '-');
+		v = -v;
+	}
+	whole = (uint64_t)v;
+	rest = (uint64_t)((v - (double)whole) * (double)NS_PER_S + 0.5);
+	put_u64(j, whole + rest / NS_PER_S);
+	rest %= NS_PER_S;
+	for (size_t i = n; i > 0; rest /= 10)
+		decimals[--i] = (char)('0' + rest % 10);
+	while (n && decimals[n - 1] == '0')
+		n--;
+	if (n)
+		put_char(j, '.');
+	put(j, decimals, n);
+}
+
 /* The only bytes here are trace and span ids, which OTLP-JSON wants in hexadecimal. */
 static void put_id(struct json *j, const ProtobufCBinaryData *id)
 {
@@ -126,6 +156,7 @@ static void put_value(struct json *j, const ProtobufCFieldDescriptor *f, const v
 		put_id(j, value);
 		break;
 	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_SFIXED64:
 		put_char(j, '"');
 		put_i64(j, *(const int64_t *)value);
 		put_char(j, '"');
@@ -143,7 +174,10 @@ static void put_value(struct json *j, const ProtobufCFieldDescriptor *f, const v
 	case PROTOBUF_C_TYPE_ENUM: /* ours are not negative */
 		put_u64(j, *(const uint32_t *)value);
 		break;
-	default: /* doubles and the like: no record holds one */
+	case PROTOBUF_C_TYPE_DOUBLE:
+		put_double(j, *(const double *)value);
+		break;
+	default: /* no message of ours holds one */
 		put_literal(j, "null");
 	}
 }
@@ -160,6 +194,8 @@ static bool is_default(const ProtobufCFieldDescriptor *f, const void *value)
 		return ((const ProtobufCBinaryData *)value)->len == 0;
 	case PROTOBUF_C_TYPE_INT64:
 	case PROTOBUF_C_TYPE_FIXED64:
+	case PROTOBUF_C_TYPE_SFIXED64:
+	case PROTOBUF_C_TYPE_DOUBLE:
 		return *(const uint64_t *)value == 0;
 	default:
 		return *(const uint32_t *)value == 0;
@@ -178,6 +214,12 @@ static size_t count_of(const ProtobufCMessage *m, const ProtobufCFieldDescriptor
 	return !is_default(f, value);
 }
 
+/* Bytes of one in a list; of messages there are pointers. */
+static size_t size_of(const ProtobufCFieldDescriptor *f)
+{
+	return f->type == PROTOBUF_C_TYPE_MESSAGE ? sizeof(void *) : sizeof(uint64_t);
+}
+
 static void put_field(struct json *j, const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
 		      size_t n)
 {
@@ -189,10 +231,10 @@ static void put_field(struct json *j, const ProtobufCMessage *m, const ProtobufC
 		return;
 	}
 	put_char(j, '[');
-	for (size_t i = 0; i < n; i++) { /* of messages: pointers */
+	for (size_t i = 0; i < n; i++) {
 		if (i)
 			put_char(j, ',');
-		put_value(j, f, *(const void *const *const *)value + i);
+		put_value(j, f, *(const char *const *)value + i * size_of(f));
 	}
 	put_char(j, ']');
 }
@@ -273,6 +315,19 @@ int json_encode(struct arena *a, const struct resource *r, const struct record_h
 	if (!j.p)
 		return -ENOMEM;
 	put_line(&j, &l);
+	*out = (struct bytes){ j.p, j.n };
+	return 0;
+}
+
+int json_encode_message(struct arena *a, const ProtobufCMessage *m, struct bytes *out)
+{
+	struct json j = { NULL, 0 };
+
+	put_message(&j, m);
+	j = (struct json){ arena_alloc(a, j.n), 0 };
+	if (!j.p)
+		return -ENOMEM;
+	put_message(&j, m);
 	*out = (struct bytes){ j.p, j.n };
 	return 0;
 }

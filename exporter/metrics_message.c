@@ -8,6 +8,7 @@
 #include "base/grpc.h"
 #include "base/guard.h"
 #include "base/raw.h"
+#include "exporter/json.h"
 #include "exporter/metrics_parts.h"
 #include "exporter/otlp.h"
 #include "exporter/utf8.h"
@@ -256,9 +257,15 @@ static Otlp__ResourceMetrics *resource_metrics(struct metrics_build *b)
 static void pack(struct metrics_build *b, const Otlp__ExportMetricsServiceRequest *request,
 		 struct bytes *out)
 {
-	size_t size = otlp__export_metrics_service_request__get_packed_size(request);
-	uint8_t *bytes = metrics_take(b, size);
+	size_t size;
+	uint8_t *bytes;
 
+	if (b->json) {
+		b->failed = json_encode_message(b->arena, &request->base, out) != 0;
+		return;
+	}
+	size = otlp__export_metrics_service_request__get_packed_size(request);
+	bytes = metrics_take(b, size);
 	if (!bytes)
 		return;
 	otlp__export_metrics_service_request__pack(request, bytes);
@@ -291,25 +298,46 @@ static int encode(struct metrics_build *b, const struct metrics_source *sources,
 	return b->failed ? -ENOMEM : 0;
 }
 
-int metrics_encode(struct arena *a, const struct metrics_source *sources, size_t n,
-		   uint32_t temporality, uint64_t now_ns, struct bytes *out)
+static int encode_guarded(struct metrics_build *b, const struct metrics_source *sources, size_t n,
+			  struct bytes *out)
 {
-	/* The counters are looked at now and then, not told of each event: instruments that the
-	 * preference "lowmemory" has cumulative. */
-	struct metrics_build b = {
-		.arena = a,
-		.now_ns = now_ns,
-		.delta_histograms = temporality != TEMPORALITY_CUMULATIVE,
-		.delta_sums = temporality == TEMPORALITY_DELTA,
-	};
 	struct guard g;
 	int err;
 
 	if (guard_begin(&g))
 		return -EFAULT;
-	err = encode(&b, sources, n, out);
+	err = encode(b, sources, n, out);
 	guard_end();
 	return err;
+}
+
+/* The counters are looked at now and then, not told of each event: instruments that the preference
+ * "lowmemory" has cumulative. */
+static struct metrics_build build_of(struct arena *a, uint32_t temporality, uint64_t now_ns)
+{
+	return (struct metrics_build){
+		.arena = a,
+		.now_ns = now_ns,
+		.delta_histograms = temporality != TEMPORALITY_CUMULATIVE,
+		.delta_sums = temporality == TEMPORALITY_DELTA,
+	};
+}
+
+int metrics_encode(struct arena *a, const struct metrics_source *sources, size_t n,
+		   uint32_t temporality, uint64_t now_ns, struct bytes *out)
+{
+	struct metrics_build b = build_of(a, temporality, now_ns);
+
+	return encode_guarded(&b, sources, n, out);
+}
+
+int metrics_encode_json(struct arena *a, const struct metrics_source *sources, size_t n,
+			uint32_t temporality, uint64_t now_ns, struct bytes *out)
+{
+	struct metrics_build b = build_of(a, temporality, now_ns);
+
+	b.json = true;
+	return encode_guarded(&b, sources, n, out);
 }
 
 void metrics_sent(const struct metrics_source *sources, size_t n)

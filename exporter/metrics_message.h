@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OTLP protobuf: an ExportMetricsServiceRequest out of the tables of one or more processes: how
+/* OTLP: an ExportMetricsServiceRequest out of the tables of one or more processes: how
  * long requests took, and the otel.sdk.* metrics of what became of their spans. */
 #ifndef EXPORTER_METRICS_MESSAGE_H
 #define EXPORTER_METRICS_MESSAGE_H
@@ -46,6 +46,10 @@ struct metrics_source {
  * when protobuf-c found itself broken. The tables may be written meanwhile, with anything. */
 int metrics_encode(struct arena *a, const struct metrics_source *sources, size_t n,
 		   uint32_t temporality, uint64_t now_ns, struct bytes *out);
+
+/* The same in OTLP-JSON. */
+int metrics_encode_json(struct arena *a, const struct metrics_source *sources, size_t n,
+			uint32_t temporality, uint64_t now_ns, struct bytes *out);
 
 /* The request has arrived: the next differences are those to its numbers. */
 void metrics_sent(const struct metrics_source *sources, size_t n);

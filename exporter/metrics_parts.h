@@ -15,6 +15,7 @@ struct metrics_build {
 	struct arena *arena;
 	const struct metrics_source *source;
 	bool delta_histograms, delta_sums;
+	bool json;
 	bool failed;
 	uint64_t now_ns;
 	Otlp__Histogram *histograms[REQUEST_HISTOGRAMS];

@@ -173,7 +173,8 @@ static void let_go(struct meter *m, struct telling *t, bool arrived)
 
 static bool send_request(struct meter *m, struct bytes body, size_t items, uint64_t deadline_ns)
 {
-	const struct payload p = { OTLP_METRICS, OTLP_PROTOBUF, (uint32_t)items, body };
+	const struct payload p = { OTLP_METRICS, curl_transport_encoding(m->transport),
+				   (uint32_t)items, body };
 	struct outcome o = { .loss = LOSS_NONE };
 	uint64_t asked_ms, now = clock_monotonic_ns();
 	uint64_t limit = retry_deadline(now, config.metrics_otlp_timeout, config.metric_timeout);
@@ -188,15 +189,22 @@ static bool send_request(struct meter *m, struct bytes body, size_t items, uint6
 	return false;
 }
 
+static int encode(struct meter *m, const struct telling *t, struct bytes *out)
+{
+	const bool json = curl_transport_encoding(m->transport) == OTLP_JSON;
+
+	return (json ? metrics_encode_json : metrics_encode)(&m->arena, t->sources, t->count,
+							     config.otlp_metrics_temporality,
+							     clock_realtime_ns(), out);
+}
+
 static void tell(struct meter *m, uint64_t deadline_ns)
 {
 	struct telling t;
 	struct bytes request = { NULL, 0 };
 	bool arrived = false;
 
-	if (copy_all(m, &t) &&
-	    metrics_encode(&m->arena, t.sources, t.count, config.otlp_metrics_temporality,
-			   clock_realtime_ns(), &request) == 0)
+	if (copy_all(m, &t) && encode(m, &t, &request) == 0)
 		arrived = !request.n || send_request(m, request, t.count, deadline_ns);
 	arena_reset(&m->arena);
 	let_go(m, &t, arrived);

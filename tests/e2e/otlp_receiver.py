@@ -425,7 +425,9 @@ class OtlpReceiver:
 
     def _keep(self, request, ok):
         if ok and "metrics" in request.line:
-            for rm in decode(request.plain, _METRICS_REQUEST).get("resourceMetrics", []):
+            body = request.plain
+            told = json.loads(body) if request.is_json else decode(body, _METRICS_REQUEST)
+            for rm in told.get("resourceMetrics", []):
                 for sm in rm["scopeMetrics"]:
                     request.metrics += [{**m, "resource": rm["resource"]["attributes"],
                                          "scope": sm["scope"], "schemaUrl": sm["schemaUrl"]}

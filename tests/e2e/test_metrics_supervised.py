@@ -43,6 +43,16 @@ def test_every_request_is_counted_while_the_program_runs(run, receiver, sampler)
     front.stop()
 
 
+def test_metrics_are_json_where_that_is_asked_for(run, receiver):
+    front, port = server(run, receiver, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="http/json")
+    load.drive(port, 25, in_flight=1, path="/")
+    wait_for(lambda: requests_told(receiver) == 25, 15, "25 requests")
+    assert {r.is_json for r in receiver.requests if r.metrics} == {True}
+    assert sum(p.sum for p in latest(points_of(receiver.metrics, SERVER))) > 0
+    assert value(receiver, "otel.sdk.span.started") == 25
+    front.stop()
+
+
 def test_an_ended_process_is_told_of_once_more(run, receiver):
     port = free_port()
     run.bare(["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", port], port=port)

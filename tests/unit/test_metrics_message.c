@@ -10,7 +10,8 @@
 #include "exporter/otlp.pb-c.h"
 #include "otlp_fixture.h"
 
-#define MS 1000000ull
+#define MS                1000000ull
+#define BYTES_AND_SIZE(s) s, sizeof(s) - 1
 
 static struct arena arena;
 static struct request_metrics *table;
@@ -289,6 +290,50 @@ Test(metrics_message, puts_several_processes_into_one_request)
 			      "https://opentelemetry.io/schemas/1.44.0\n"
 			      "http.client.request.duration s cumulative 1 1e-09 0.005:1 "
 			      "1000-2000 " KEY("204"));
+}
+
+Test(metrics_message, spells_the_same_in_json)
+{
+	struct bytes out;
+
+	source.counters = NULL;
+	add(false, 200, "/a", 5 * MS + 1);
+	add(false, 200, "/a", 11500 * MS);
+	cr_assert_eq(metrics_encode_json(&arena, &source, 1, TEMPORALITY_CUMULATIVE, 1ull << 60,
+					 &out),
+		     0);
+	cr_expect(
+		bytes_equal(out,
+			    BYTES("{\"resourceMetrics\":[{\"resource\":{\"attributes\":[{\"key\":"
+				  "\"service.name\",\"value\":{\"stringValue\":\"shop\"}}]},"
+				  "\"scopeMetrics\":[{\"scope\":{\"name\":\"tagalong\",\"version\":"
+				  "\"" TAGALONG_VERSION "\"},\"metrics\":[{"
+				  "\"name\":\"http.server.request.duration\",\"description\":"
+				  "\"How long requests took to be answered.\",\"unit\":\"s\","
+				  "\"histogram\":{\"dataPoints\":[{\"startTimeUnixNano\":\"1000\","
+				  "\"timeUnixNano\":\"1152921504606846976\",\"count\":\"2\","
+				  "\"sum\":11.505000001,\"bucketCounts\":[\"0\",\"1\",\"0\",\"0\","
+				  "\"0\",\"0\",\"0\",\"0\",\"0\",\"0\",\"0\",\"0\",\"0\",\"0\","
+				  "\"1\"],\"explicitBounds\":[0.005,0.01,0.025,0.05,0.075,0.1,0.25,"
+				  "0.5,0.75,1,2.5,5,7.5,10],\"attributes\":["
+				  "{\"key\":\"http.request.method\",\"value\":{\"stringValue\":"
+				  "\"GET\"}},{\"key\":\"url.scheme\",\"value\":{\"stringValue\":"
+				  "\"http\"}},{\"key\":\"http.route\",\"value\":{\"stringValue\":"
+				  "\"/a\"}},{\"key\":\"http.response.status_code\",\"value\":"
+				  "{\"intValue\":\"200\"}},{\"key\":\"network.protocol.version\","
+				  "\"value\":{\"stringValue\":\"1.1\"}}]}],"
+				  "\"aggregationTemporality\":2}}],\"schemaUrl\":"
+				  "\"https://opentelemetry.io/schemas/1.44.0\"}],\"schemaUrl\":"
+				  "\"https://opentelemetry.io/schemas/1.44.0\"}]}")),
+		"%.*s", (int)out.n, out.p);
+	source.requests = NULL;
+	source.counters = &numbers;
+	source.past = &past;
+	numbers.spans_started_root = 7;
+	cr_assert_eq(metrics_encode_json(&arena, &source, 1, TEMPORALITY_DELTA, 2000, &out), 0);
+	cr_expect(memmem(out.p, out.n,
+			 BYTES_AND_SIZE("\"sum\":{\"dataPoints\":[{\"startTimeUnixNano\":\"1000\","
+					"\"timeUnixNano\":\"2000\",\"asInt\":\"7\"")));
 }
 
 Test(metrics_message, needs_no_more_memory_than_there_is)

@@ -10,7 +10,8 @@ def plain(attributes):
     out = {}
     for a in attributes:
         assert a["key"] not in out, a
-        out[a["key"]] = next(iter(a["value"].values()))
+        kind, value = next(iter(a["value"].items()))
+        out[a["key"]] = int(value) if kind == "intValue" else value     # in JSON a string
     return out
 
 
@@ -21,10 +22,10 @@ class Point:
         self.attributes = plain(p.get("attributes", []))
         self.temporality = data["aggregationTemporality"]
         self.monotonic = data.get("isMonotonic", False)
-        self.start, self.time = p["startTimeUnixNano"], p["timeUnixNano"]
-        self.count, self.sum = p.get("count", 0), p.get("sum")
-        self.buckets, self.bounds = p.get("bucketCounts"), p.get("explicitBounds")
-        self.value = p.get("asInt", 0)
+        self.start, self.time = int(p["startTimeUnixNano"]), int(p["timeUnixNano"])
+        self.count, self.sum = int(p.get("count", 0)), p.get("sum")
+        self.buckets, self.bounds = [int(n) for n in p.get("bucketCounts", [])], p.get("explicitBounds")
+        self.value = int(p.get("asInt", 0))
         if "histogram" in metric:
             assert self.bounds == BOUNDS and len(self.buckets) == len(BOUNDS) + 1
             assert sum(self.buckets) == self.count and self.unit == "s"
