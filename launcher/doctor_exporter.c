@@ -97,37 +97,46 @@ static bool needs_libcurl(const struct endpoint *endpoint)
 	return endpoint->trouble || (endpoint->port == GRPC_PORT && !config.otlp_protocol_set);
 }
 
-static void try_by_libcurl(struct findings *f, struct curl_transport *t, const char *url,
+static void try_by_libcurl(struct findings *f, struct curl_transport *t, enum otlp_signal signal,
 			   long timeout_ms)
 {
-	const struct payload empty = { OTLP_TRACES, curl_transport_encoding(t), 0, { "", 0 } };
-	const struct payload empty_json = { OTLP_TRACES, OTLP_JSON, 0, BYTES("{}") };
+	const struct payload empty = { signal, curl_transport_encoding(t), 0, { "", 0 } };
+	const struct payload empty_json = { signal, OTLP_JSON, 0, BYTES("{}") };
+	char url[2048];
+	struct text text = TEXT_ON(url);
 	uint64_t deadline_ns = clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000;
 	uint64_t asked_ms;
 	struct outcome o;
-	bool final = curl_transport_attempt(t, empty.encoding == OTLP_JSON ? &empty_json : &empty,
-					    deadline_ns, &o, &asked_ms);
+	bool final;
+
+	curl_transport_describe(t, &text);
+	text_string(&text);
+	final = curl_transport_attempt(t, empty.encoding == OTLP_JSON ? &empty_json : &empty,
+				       deadline_ns, &o, &asked_ms);
 
 	if (final && o.loss == LOSS_NONE)
-		found(f, LEVEL_OK, "exporter", "", "%s takes OTLP", url);
+		found(f, LEVEL_OK, "exporter", "", "%s takes %s", url,
+		      signal == OTLP_METRICS ? "metrics" : "OTLP");
 	else if (!final && o.loss == LOSS_RESPONSE)
 		found(f, LEVEL_WARNING, "exporter",
-		      "Spans are sent again for a while, then counted as lost.",
+		      signal == OTLP_METRICS
+			      ? "Numbers are told again the next time."
+			      : "Spans are sent again for a while, then counted as lost.",
 		      "%s is there but has no time for us: %s", url, curl_transport_problem(t));
 	else if (final)
 		found(f, LEVEL_PROBLEM, "exporter",
-		      "Look at OTEL_EXPORTER_OTLP_PROTOCOL, _HEADERS.", "%s takes no traces: %s",
-		      url, curl_transport_problem(t));
+		      "Look at OTEL_EXPORTER_OTLP_PROTOCOL, _HEADERS.", "%s takes no %s: %s", url,
+		      signal == OTLP_METRICS ? "metrics" : "traces", curl_transport_problem(t));
 	else
 		found(f, LEVEL_PROBLEM, "exporter", RUN_RECEIVER, "%s cannot be reached: %s", url,
 		      curl_transport_problem(t));
 }
 
-static void examine_by_libcurl(struct findings *f, const struct exporter_question *q)
+static void examine_by_libcurl(struct findings *f, const struct exporter_question *q,
+			       enum otlp_signal signal)
 {
 	static _Atomic uint32_t stop;
-	struct curl_transport *t =
-		curl_transport_new(&config, OTLP_TRACES, &stop, ignore_warning, NULL);
+	struct curl_transport *t = curl_transport_new(&config, signal, &stop, ignore_warning, NULL);
 	char url[2048];
 	struct text text = TEXT_ON(url);
 
@@ -138,9 +147,10 @@ static void examine_by_libcurl(struct findings *f, const struct exporter_questio
 	curl_transport_describe(t, &text);
 	text_string(&text);
 	if (q->network)
-		try_by_libcurl(f, t, url, q->timeout_ms);
+		try_by_libcurl(f, t, signal, q->timeout_ms);
 	else
-		found(f, LEVEL_OK, "exporter", "", "spans go to %s (not tried)", url);
+		found(f, LEVEL_OK, "exporter", "", "%s go to %s (not tried)",
+		      signal == OTLP_METRICS ? "metrics" : "spans", url);
 	curl_transport_free(t);
 }
 
@@ -154,7 +164,7 @@ static void examine_endpoint(struct findings *f, const struct exporter_question 
 
 	endpoint_read(&endpoint, &config, ignore_warning, NULL);
 	if (q->place == EXPORT_SUPERVISED && needs_libcurl(&endpoint)) {
-		examine_by_libcurl(f, q);
+		examine_by_libcurl(f, q, OTLP_TRACES);
 		return;
 	}
 	endpoint_describe(&endpoint, &text);
@@ -173,6 +183,25 @@ static void examine_endpoint(struct findings *f, const struct exporter_question 
 	}
 	probe = probe_send(&endpoint, q->timeout_ms);
 	report_probe(f, url, &probe);
+}
+
+/* A process sends them itself where it sends its spans itself. */
+static void examine_metrics(struct findings *f, const struct exporter_question *q)
+{
+	static struct endpoint endpoint;
+	char url[2048];
+	struct text text = TEXT_ON(url);
+
+	endpoint_read_metrics(&endpoint, &config, ignore_warning, NULL);
+	if (q->place == EXPORT_SUPERVISED || !endpoint.trouble) {
+		examine_by_libcurl(f, q, OTLP_METRICS);
+		return;
+	}
+	endpoint_describe(&endpoint, &text);
+	found(f, LEVEL_PROBLEM, "exporter",
+	      "Let `tagalong run` send them, or a collector on this host take them by http and "
+	      "pass them on.",
+	      "%s: metrics cannot be sent there from inside a program", text_string(&text));
 }
 
 static void examine_traces_file(struct findings *f)
@@ -201,6 +230,8 @@ void exporter_examine(struct findings *f, const struct exporter_question *q)
 {
 	bool chosen = getenv("OTEL_TRACES_EXPORTER");
 
+	if (config.metrics_exporter & EXPORTER_OTLP)
+		examine_metrics(f, q);
 	if (*config.traces_file)
 		examine_traces_file(f);
 	if (*config.traces_file && !chosen)

@@ -423,6 +423,20 @@ def test_receivers_that_only_libcurl_reaches(certificates):
     assert done.status == 1 and "cannot be reached: Connection refused" in done.out
 
 
+def test_the_receiver_of_metrics_is_tried_too(receiver):
+    url, seen = receiver()
+    on = {"OTEL_METRICS_EXPORTER": "otlp"}
+    done = probe(url, base=True, env=on)
+    assert done.status == 0 and f"{url}/v1/traces takes OTLP" in done.out
+    assert f"{url}/v1/metrics takes metrics" in done.out
+    assert sorted(path for path, _ in seen) == ["/v1/metrics", "/v1/traces"]
+    elsewhere = f"http://127.0.0.1:{free_port()}/m"
+    done = probe(url, base=True, env={**on, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": elsewhere})
+    assert done.status == 1 and f"{elsewhere} cannot be reached: Connection refused" in done.out
+    done = probe(url, words=["--no-network"], env=on)
+    assert "metrics go to" in done.out
+
+
 def test_grpc_receivers():
     grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     with GrpcReceiver() as r:
