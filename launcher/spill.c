@@ -341,6 +341,15 @@ uint64_t spill_waiting_items(const struct spill *s)
 	return s->waiting;
 }
 
+bool spill_is_waiting(const struct spill *s)
+{
+	const struct spill_file *f = s->first;
+
+	while (f && !f->waiting)
+		f = f->next;
+	return f || s->is_given;
+}
+
 uint64_t spill_bytes(const struct spill *s)
 {
 	return s->bytes;

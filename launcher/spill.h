@@ -44,7 +44,8 @@ bool spill_oldest(struct spill *s, struct payload *p);
 void spill_pop(struct spill *s);
 
 uint64_t spill_waiting_items(const struct spill *s);
-uint64_t spill_bytes(const struct spill *s); /* of files */
+bool spill_is_waiting(const struct spill *s); /* something, of no items maybe */
+uint64_t spill_bytes(const struct spill *s);  /* of files */
 
 /* Lost to the bound, to damage (at the most, where heads are gone too), and to failed writes. */
 uint64_t spill_dropped_items(const struct spill *s);

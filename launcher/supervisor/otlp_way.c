@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "launcher/spill.h"
 
-#define MIB (1024ull * 1024)
+#define MIB     (1024ull * 1024)
+#define LOOK_NS 10000000000ull
 
 static void warn(void *arg, const char *message)
 {
@@ -35,6 +36,7 @@ int otlp_way_init(struct otlp_way *w, const struct config *c, _Atomic uint32_t *
 			 c->spill_dir, -err);
 	}
 	retry_start(&w->retry, NO_DEADLINE);
+	w->look_ns = clock_monotonic_ns() + LOOK_NS;
 	return 0;
 }
 
@@ -113,7 +115,7 @@ void otlp_way_send(struct otlp_way *w, const struct payload *p, uint64_t deadlin
 	*hold_off_ns = 0;
 	if (!w->spill)
 		send_with_retries(w, p, deadline_ns, hold_off_ns);
-	else if (spill_waiting_items(w->spill) || clock_monotonic_ns() < w->next_try_ns ||
+	else if (spill_is_waiting(w->spill) || clock_monotonic_ns() < w->next_try_ns ||
 		 !attempt(w, p, deadline_ns))
 		keep(w, p);
 }
@@ -128,9 +130,9 @@ void otlp_way_leave(struct otlp_way *w, const struct payload *p)
 
 uint64_t otlp_way_due(const struct otlp_way *w)
 {
-	if (!w->spill || !spill_waiting_items(w->spill))
+	if (!w->spill)
 		return UINT64_MAX;
-	return w->next_try_ns;
+	return spill_is_waiting(w->spill) ? w->next_try_ns : w->look_ns;
 }
 
 void otlp_way_catch_up(struct otlp_way *w, uint64_t deadline_ns, bool *more)
@@ -140,8 +142,9 @@ void otlp_way_catch_up(struct otlp_way *w, uint64_t deadline_ns, bool *more)
 	*more = false;
 	if (clock_monotonic_ns() < otlp_way_due(w))
 		return;
+	w->look_ns = clock_monotonic_ns() + LOOK_NS;
 	if (!spill_oldest(w->spill, &p)) {
-		/* Not to be read just now. */
+		/* There is none, or it is not to be read just now. */
 		w->next_try_ns = retry_next(&w->retry, clock_monotonic_ns(), 0, id_random());
 		count_dropped(w);
 		return;
@@ -150,7 +153,7 @@ void otlp_way_catch_up(struct otlp_way *w, uint64_t deadline_ns, bool *more)
 		return;
 	spill_pop(w->spill);
 	count_dropped(w);
-	*more = spill_waiting_items(w->spill) != 0;
+	*more = spill_is_waiting(w->spill);
 }
 
 bool otlp_way_failing(const struct otlp_way *w)

@@ -15,6 +15,7 @@ struct otlp_way {
 	struct spill *spill; /* NULL: nothing is kept */
 	struct retry retry;  /* between tries with what is on disk */
 	uint64_t next_try_ns;
+	uint64_t look_ns;        /* when to look for what other supervisors have left on disk */
 	uint64_t dropped_before; /* of the spill, counted already */
 	const struct config *config;
 	_Atomic uint32_t *stop;
@@ -34,7 +35,8 @@ void otlp_way_leave(struct otlp_way *w, const struct payload *p);
 /* When otlp_way_catch_up() has something to do: monotonic, UINT64_MAX never. */
 uint64_t otlp_way_due(const struct otlp_way *w);
 
-/* Sends the oldest of what is on disk; *more: the receiver took it, there is more. */
+/* Sends the oldest of what is on disk, or looks there for what others have left; *more: the
+ * receiver took it, there is more. */
 void otlp_way_catch_up(struct otlp_way *w, uint64_t deadline_ns, bool *more);
 
 bool otlp_way_failing(const struct otlp_way *w);

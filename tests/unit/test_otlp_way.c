@@ -192,7 +192,7 @@ Test(way, what_cannot_be_delivered_waits_and_keeps_its_place)
 	check_order(6);
 	send_body(6);
 	check_order(7);
-	cr_expect_eq(otlp_way_due(&way), UINT64_MAX);
+	cr_expect_eq(otlp_way_due(&way), way.look_ns);
 	cr_expect_eq(counted(spans_exported), 70);
 	otlp_way_free(&way);
 }
@@ -226,6 +226,38 @@ Test(way, what_waits_outlives_us)
 	send_body(2);
 	catch_up();
 	check_order(3);
+	otlp_way_free(&way);
+}
+
+Test(way, what_another_one_leaves_is_taken_over_meanwhile)
+{
+	struct spill *other = spill_new(MIB);
+	struct payload p = body(0);
+
+	open_way();
+	cr_assert_eq(spill_put(other, &p), 0);
+	spill_close(other);
+	for (int i = 0; i < 10000 && !receiver.got; i++) {
+		usleep(1000);
+		cr_expect_neq(otlp_way_due(&way), UINT64_MAX);
+		way.look_ns = 0;
+		catch_up();
+	}
+	check_order(1);
+	otlp_way_free(&way);
+}
+
+Test(way, what_holds_nothing_that_counts_keeps_its_place)
+{
+	struct payload p = body(0);
+
+	p.items = 0;
+	open_way();
+	otlp_way_leave(&way, &p);
+	send_body(1);
+	cr_expect_eq(receiver.got, 0);
+	catch_up();
+	check_order(2);
 	otlp_way_free(&way);
 }
 
