@@ -53,6 +53,16 @@ uint64_t shared_destination(const struct config *c)
 	return (h ^ c->traces_exporter) | 1;
 }
 
+uint64_t shared_metrics_destination(const struct config *c)
+{
+	uint64_t h = 14695981039346656037ull;
+
+	if (!(c->metrics_exporter & EXPORTER_OTLP) || !*c->otlp_metrics_endpoint)
+		return 0;
+	hash(&h, c->otlp_metrics_endpoint);
+	return h | 1;
+}
+
 /* ---- the supervisor ---- */
 
 static bool showed_itself(const struct shared_control *c, uint64_t now, uint64_t within_ns)
@@ -120,11 +130,12 @@ static int owner_check(struct shared *s, const struct stat *control)
 
 static int control_check(const struct shared_control *control, const struct config *c)
 {
-	uint64_t wanted = shared_destination(c);
+	uint64_t wanted = shared_destination(c), metrics = shared_metrics_destination(c);
 
 	if (control->magic != SHARED_MAGIC || control->layout != SHARED_LAYOUT)
 		return -EPROTO;
-	if (wanted && wanted != control->destination)
+	if ((wanted && wanted != control->destination) ||
+	    (metrics && metrics != control->metrics_destination))
 		return -EXDEV;
 	return 0;
 }

@@ -25,6 +25,9 @@ bool shared_init(struct shared *s, const struct config *c);
  * whatever the supervisor does will do. */
 uint64_t shared_destination(const struct config *c);
 
+/* The same for metrics with an endpoint of their own. */
+uint64_t shared_metrics_destination(const struct config *c);
+
 /* Makes and maps the file: resource and an empty ring of max_queue spans in it, all of its memory
  * taken at once (a write to it can never fail later), and calls the supervisor. metrics_size bytes
  * of zeroes are there as well. 0, or a negative errno: -ESRCH no supervisor lives, -EXDEV this

@@ -11,7 +11,7 @@
 #include "exporter/ring_layout.h"
 
 #define SHARED_MAGIC    0x53474154u /* "TAGS" */
-#define SHARED_VERSION  2
+#define SHARED_VERSION  3
 
 #define SHARED_CONTROL  "control" /* the supervisor's file */
 #define SHARED_PREFIX   "spans-"  /* the others': this and 16 hexadecimal digits */
@@ -40,6 +40,7 @@ struct shared_control {
 	uint32_t file_mode;               /* of the files that processes make */
 	uint32_t token;                   /* what it signs with as the consumer of a ring */
 	uint64_t destination;             /* shared_destination() of its variables */
+	uint64_t metrics_destination;     /* shared_metrics_destination() of them */
 	_Atomic uint64_t alive_ns;        /* the monotonic clock */
 	_Atomic uint32_t wake __attribute__((aligned(64))); /* it sleeps there */
 };

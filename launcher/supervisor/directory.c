@@ -103,6 +103,17 @@ int directory_create(struct directory *d)
 	return err;
 }
 
+/* For everybody's files. A group that is inherited stays: it is what the members of a pod have in
+ * common. */
+static int open_to_all(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || chmod(path, 01777 | (st.st_mode & S_ISGID)) < 0)
+		return -errno;
+	return 0;
+}
+
 int directory_use(struct directory *d, const char *path)
 {
 	int err = 0;
@@ -112,7 +123,7 @@ int directory_use(struct directory *d, const char *path)
 		return -EINVAL;
 	snprintf(d->path, sizeof(d->path), "%s", path);
 	if (mkdir(path, 0700) == 0)
-		err = chmod(path, 01777) < 0 ? -errno : 0;
+		err = open_to_all(path);
 	else if (errno != EEXIST)
 		err = -errno;
 	return err ? err : directory_open(d, 0644);
@@ -125,6 +136,7 @@ void directory_serve(struct directory *d)
 
 	c->layout = SHARED_LAYOUT;
 	c->destination = shared_destination(&config);
+	c->metrics_destination = shared_metrics_destination(&config);
 	c->supervisor.pid_space = ring_pid_space();
 	c->supervisor.start_ticks = alive_start_ticks(pid);
 	do

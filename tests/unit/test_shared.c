@@ -306,6 +306,26 @@ Test(shared, who_sends_elsewhere_sends_by_itself)
 	cr_expect_eq(world_open(&world), 0);
 }
 
+Test(shared, whose_metrics_go_elsewhere_sends_by_itself)
+{
+	struct config with = world.config;
+
+	with.metrics_exporter = EXPORTER_OTLP;
+	with.otlp_metrics_endpoint = "http://b:4318/v1/metrics";
+	world.directory.control->metrics_destination = shared_metrics_destination(&with);
+	world.config.metrics_exporter = EXPORTER_OTLP;
+	world.config.otlp_metrics_endpoint = "http://a:4318/v1/metrics";
+	cr_expect_eq(world_open(&world), -EXDEV);
+	world.config.otlp_metrics_endpoint = "http://b:4318/v1/metrics";
+	cr_expect_eq(world_open(&world), 0);
+}
+
+Test(shared, whose_metrics_go_nowhere_need_not_agree_on_them)
+{
+	world.config.otlp_metrics_endpoint = "http://a:4318/v1/metrics";
+	cr_expect_eq(world_open(&world), 0);
+}
+
 Test(shared, who_says_nothing_takes_what_there_is)
 {
 	world.directory.control->destination = destination("http://a:4318", "", "");

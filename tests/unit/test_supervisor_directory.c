@@ -155,6 +155,24 @@ Test(directory, where_the_group_is_inherited_its_members_share)
 	unlink(text_copy("%s/control", place));
 }
 
+Test(directory, a_group_that_is_inherited_stays)
+{
+	char inner[80];
+	struct directory d;
+	struct stat st;
+
+	snprintf(inner, sizeof(inner), "%s/inner", place);
+	cr_assert_eq(mkdir(place, 0700), 0);
+	cr_assert_eq(chmod(place, 02770), 0);
+	cr_assert_eq(directory_use(&d, inner), 0);
+	cr_assert_eq(stat(inner, &st), 0);
+	cr_expect_eq(st.st_mode & 07777, 03777);
+	cr_expect_eq(d.control->file_mode, 0660);
+	directory_leave(&d, true);
+	unlink(text_copy("%s/control", inner));
+	rmdir(inner);
+}
+
 Test(directory, two_do_not_serve_one)
 {
 	struct directory one, two;
