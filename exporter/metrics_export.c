@@ -20,14 +20,13 @@
 #define MADV_WIPEONFORK 18
 #endif
 
-static struct {
+static struct metrics {
 	bool wanted; /* by the configuration, and possible */
 	_Atomic bool ended, on;
 	_Atomic uint32_t owner; /* the thread in metrics_export_run(); taken by try only */
 	/* Ends the waits of this transport alone: somebody waits for the spans behind it. */
 	_Atomic uint32_t stop;
 	const _Atomic uint32_t *stop_all;
-	struct transport transport;
 	struct resource *resource;
 	struct arena arena;
 	/* A child of fork takes the one its parent did not use, see exporter.c. */
@@ -38,6 +37,8 @@ static struct {
 	uint64_t interval_ns, start_ns;
 	_Atomic uint64_t next_ns; /* monotonic */
 	_Atomic uint64_t sent;    /* requests that had been counted at the last export */
+	/* The last: large, and untouched (not resident) unless metrics are asked for. */
+	struct transport transport;
 } metrics;
 
 static void *map(size_t size)
@@ -82,7 +83,7 @@ static void send_from_here(void)
 bool metrics_export_init(const struct config *c, struct resource *r, char **envp,
 			 const _Atomic uint32_t *stop, bool supervised)
 {
-	memset(&metrics, 0, sizeof(metrics));
+	memset(&metrics, 0, offsetof(struct metrics, transport));
 	count_into(NULL, 0);
 	if (!(c->metrics_exporter & EXPORTER_OTLP))
 		return false;
