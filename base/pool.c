@@ -16,6 +16,48 @@ static _Atomic uint32_t *link_of(const struct pool *p, uint32_t index)
 	return (_Atomic uint32_t *)(void *)(p->objects + (size_t)p->capacity * p->size) + index;
 }
 
+static char *map(size_t n)
+{
+	char *p = raw_mmap(NULL, n, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (raw_is_error(p))
+		return NULL;
+	/* One object must not make two megabytes resident. */
+	raw_madvise(p, n, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/* What pool_reserve() has mapped and no pool has taken yet. */
+static struct {
+	char *start;
+	size_t size;
+	_Atomic size_t taken;
+} reserve;
+
+void pool_reserve(size_t size)
+{
+	char *p = map(size);
+
+	if (p)
+		reserve.start = p;
+	reserve.size = p ? size : 0;
+	atomic_store_explicit(&reserve.taken, 0, memory_order_relaxed);
+}
+
+/* n bytes, a multiple of PAGE; NULL when they are not there. */
+static char *take_reserved(size_t n)
+{
+	size_t taken = atomic_load_explicit(&reserve.taken, memory_order_relaxed);
+
+	while (n <= reserve.size - taken)
+		if (atomic_compare_exchange_weak_explicit(&reserve.taken, &taken, taken + n,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return reserve.start + taken;
+	return NULL;
+}
+
 int pool_init(struct pool *p, size_t object_size, uint32_t capacity)
 {
 	size_t size = (object_size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1), whole;
@@ -25,12 +67,14 @@ int pool_init(struct pool *p, size_t object_size, uint32_t capacity)
 		return -ENOMEM;
 	if (__builtin_mul_overflow(size + sizeof(uint32_t), (size_t)capacity, &whole))
 		return -ENOMEM;
-	objects = raw_mmap(NULL, whole, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (raw_is_error(objects))
+	if (whole > SIZE_MAX - PAGE)
 		return -ENOMEM;
-	/* One object must not make two megabytes resident. */
-	raw_madvise(objects, (whole + PAGE - 1) & ~(size_t)(PAGE - 1), MADV_NOHUGEPAGE);
+	whole = (whole + PAGE - 1) & ~(size_t)(PAGE - 1);
+	objects = take_reserved(whole);
+	if (!objects)
+		objects = map(whole);
+	if (!objects)
+		return -ENOMEM;
 	*p = (struct pool){ .objects = objects, .size = size, .capacity = capacity };
 	return 0;
 }

@@ -17,6 +17,11 @@ struct pool {
 	_Atomic uint64_t free;     /* head of the free list: tag << 32 | index + 1 */
 };
 
+/* Maps `size` bytes (a multiple of the page size) for the pools that come next, so that each need
+ * not enter the kernel for its own. Once, before there are threads. Without memory for it, or with
+ * none left, a pool maps its own. */
+void pool_reserve(size_t size);
+
 /* Reserves address space for `capacity` objects. 0 or -ENOMEM. */
 int pool_init(struct pool *p, size_t object_size, uint32_t capacity);
 

@@ -7,6 +7,7 @@
 #include "base/environment.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/process.h"
 #include "base/raw.h"
 #include "base/thread.h"
@@ -25,6 +26,8 @@
 /* What we reserve (some 90 MiB, of which little is ever touched) counts against the limits of
  * `ulimit -v` and `ulimit -d`: below this it would be missed. */
 #define LEAST_LIMIT (1ull << 30)
+/* Room for all tables in one mapping; a table that has outgrown it has its own. */
+#define TABLES_SIZE (88u << 20)
 
 struct process_state process_state;
 static bool active; /* false: passive (AT_SECURE, loaded twice, no memory) */
@@ -89,8 +92,10 @@ static int make_tables(void)
 {
 	int err = memory_is_rationed() ? -ENOMEM : process_init(&page_is_wiped);
 
-	if (!err)
-		err = block_init();
+	if (err)
+		return err;
+	pool_reserve(TABLES_SIZE);
+	err = block_init();
 	if (!err)
 		err = exchange_init();
 	if (!err)

@@ -71,6 +71,33 @@ Test(pool, costs_no_memory_before_use)
 	cr_assert_not_null(pool_get(&p));
 }
 
+Test(pool, pools_share_what_was_reserved_until_it_is_used_up)
+{
+	struct pool first, second, third;
+
+	pool_reserve(3 * 4096);
+	cr_assert_eq(pool_init(&first, 16, 100), 0);
+	cr_assert_eq(pool_init(&second, 1 << 16, 4), 0); /* has no room there */
+	cr_assert_eq(pool_init(&third, 16, 300), 0);
+	cr_assert_eq(third.objects, first.objects + 4096);
+	cr_assert(second.objects + 4 * 65536 <= first.objects ||
+		  second.objects >= first.objects + 3 * 4096);
+	for (uint32_t i = 0; i < 300; i++)
+		memset(pool_get(&third), 0xff, 16);
+	cr_assert_null(pool_get(&third));
+	cr_assert_eq(*(char *)pool_get(&first), 0);
+	cr_assert_eq(*(char *)pool_get(&second), 0);
+}
+
+Test(pool, a_reserve_that_cannot_be_had_is_done_without)
+{
+	struct pool p;
+
+	pool_reserve((size_t)1 << 60);
+	cr_assert_eq(pool_init(&p, 16, 100), 0);
+	cr_assert_not_null(pool_get(&p));
+}
+
 struct object {
 	_Atomic uint32_t owners;
 	uint32_t filler[7];
