@@ -60,6 +60,7 @@ static void offer(struct conn *c, struct shim_write *w, size_t until)
 
 	w->prepared = true;
 	w->block = a->image;
+	a->head = 1;                   /* to be completed, whatever becomes of the connection */
 	if (r.skip > w->program_bytes) /* the program comes again with less */
 		r.end = h2_edits_image(e, e->taken + (w->program_bytes - w->base));
 	/* What comes behind an image that was cut has not been looked at. */
@@ -154,7 +155,6 @@ static size_t taken_of(struct conn *c, const struct shim_write *w)
 	a->sent = at;
 	a->before = 0;
 	a->added = e->total;
-	a->head = 1; /* to be completed, whatever becomes of the connection */
 	e->taken += (uint32_t)taken;
 	return taken;
 }
@@ -219,6 +219,8 @@ bool h2_write_again(struct shim_write *w, ssize_t *n)
 	more = *n > 0 && w->moved == w->offered;
 	atomic_store_explicit(&c->writing, 0, memory_order_relaxed);
 	taken = taken_of(c, w);
+	if (!c->alter.image)
+		w->block = NULL;
 	settle(c, w, taken);
 	if (more && c->h2 && c->role != CONN_OPAQUE && w->base < w->program_bytes) {
 		atomic_store_explicit(&c->writing, w->mark, memory_order_relaxed);
