@@ -235,8 +235,8 @@ static int decode_new(struct look *l, const struct whole_block *b, struct h2_ahe
 	struct h2_ahead_entry *entry = h2_ahead_add(l->c->h2, &b->block);
 	int err;
 
-	if (!entry) { /* as many as can be remembered */
-		l->until = b->begins_at;
+	if (!entry) { /* as many as can be remembered; if it is none, all goes as it is */
+		l->until = b->begins_at ? b->begins_at : SIZE_MAX;
 		return -ENODATA;
 	}
 	*out = entry;
