@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/2 in clear text by Node: h2_server.js PORT FOLDER
-// /echo gives the body back as it comes, /trailers has trailers, /push pushes, /hints sends 103
+// /echo gives the body back as it comes, /headers the fields that came, /trailers has trailers, /push pushes, /hints sends 103
 // first, /status/<n> is that status, CONNECT is a tunnel to itself; all else is a file.
 'use strict';
 const http2 = require('http2');
@@ -32,8 +32,11 @@ function special(stream, where) {
 	return true;
 }
 
+// A stream may be gone by the time it is answered.
+process.on('uncaughtException', (error) => console.error(error));
+
 const server = http2.createServer();
-server.on('stream', (stream, headers) => {
+server.on('stream', (stream, headers, flags, raw) => {
 	stream.on('error', () => {});
 	if (headers[':method'] === 'CONNECT' || headers[':path'] === '/echo') {
 		stream.respond({ ':status': 200 });
@@ -42,6 +45,11 @@ server.on('stream', (stream, headers) => {
 	}
 	const where = headers[':path'].split('?')[0];
 	stream.resume();
+	if (where === '/headers') {
+		stream.respond({ ':status': 200 });
+		stream.end(JSON.stringify(raw));
+		return;
+	}
 	if (special(stream, where))
 		return;
 	if (headers[':method'] === 'HEAD') {
