@@ -62,6 +62,7 @@
 	X(spans_dropped_file)          /* the trace file could not be written */                  \
 	X(spans_dropped_memory)        /* the exporter had no memory for them */                  \
 	X(spans_dropped_spill)         /* the disk they waited on lost them: full, damaged */      \
+	X(spans_dropped_supervisor)    /* a supervisor was killed that had them: at the most */   \
 	X(spans_spilled)               /* put on disk until the receiver takes them */             \
 	X(attributes_cut)              /* values shortened to the limit */                        \
 	X(exports)                     /* batches tried */                                        \

@@ -66,10 +66,21 @@ struct shared_file {
 	 * was read by who knows that the former consumer is gone. */
 	_Atomic uint32_t consumer;
 	_Atomic uint32_t use; /* enum shared_use */
+	/* How many of those that ever left the ring are exported or counted: what its consumer
+	 * tells now and then, for whoever comes after it. */
+	_Atomic uint32_t settled;
 	struct counters counters __attribute__((aligned(64)));
 	struct counters reported __attribute__((aligned(64))); /* of these, by supervisors before */
 	char resource[RESOURCE_PACKED_MAX] __attribute__((aligned(64)));
 };
+
+/* What its consumer has taken out of the ring and not come to an end with, at the most. */
+static inline uint32_t shared_in_hand(const struct shared_file *f, const struct ring *r)
+{
+	uint32_t n = atomic_load(&r->done) - atomic_load(&f->settled);
+
+	return n <= INT32_MAX ? n : 0;
+}
 
 /* Equal on both sides, or they do not understand each other. */
 #define SHARED_LAYOUT \

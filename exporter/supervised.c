@@ -71,7 +71,10 @@ void supervised_begin(void)
 /* The ring is ours: what it holds leaves first. */
 static void take_over(void)
 {
+	const struct shared_file *f = exporter.shared.file;
+
 	count(supervised_fallbacks);
+	count_add(spans_dropped_supervisor, shared_in_hand(f, shared_ring(&exporter.shared)));
 	log_warn("the supervisor is gone: this process exports by itself");
 	shared_unlink(&exporter.shared);
 	go_on_alone(shared_ring(&exporter.shared));

@@ -39,6 +39,7 @@ struct parcel *parcel_new(struct owner *o, const struct batch *b)
 
 void parcel_free(struct parcel *p)
 {
+	atomic_fetch_add(&p->owner->settled, (uint32_t)p->batch.count);
 	owner_put(p->owner);
 	free(p);
 }

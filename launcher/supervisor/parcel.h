@@ -13,6 +13,7 @@
 /* Shared by a process's parcels and its source. */
 struct owner {
 	_Atomic unsigned references;
+	_Atomic uint32_t settled; /* spans of its parcels that are no more */
 	struct resource resource;
 };
 

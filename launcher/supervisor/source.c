@@ -65,11 +65,17 @@ static int read_head(struct source *s)
 /* Of supervisors there is one in a directory; the process itself may have gone on alone. */
 static int become_consumer(struct source *s, uint32_t token)
 {
-	uint32_t before = atomic_load(&s->file->consumer);
+	uint32_t before = atomic_load(&s->file->consumer), lost;
 
 	if (before == SHARED_OWNER ||
 	    !atomic_compare_exchange_strong(&s->file->consumer, &before, token))
 		return -EBUSY;
+	/* Whoever came before was killed, or has told that all is settled. */
+	lost = shared_in_hand(s->file, s->ring);
+	count_add(spans_dropped_supervisor, lost);
+	s->settled_before = atomic_load(&s->file->settled) + lost;
+	atomic_store(&s->file->settled, s->settled_before);
+	s->settled_told = s->settled_before;
 	return 0;
 }
 
@@ -173,6 +179,31 @@ static int collect(void *arg)
 	return (int)c->batch.count;
 }
 
+static int tell_settled(void *arg)
+{
+	struct source *s = arg;
+
+	atomic_store(&s->file->settled, s->settled_told);
+	return 0;
+}
+
+/* If we are killed, somebody has to count what we have in hand. */
+static void settle(struct source *s)
+{
+	uint32_t now = s->settled_before + atomic_load(&s->owner->settled);
+
+	if (now == s->settled_told)
+		return;
+	s->settled_told = now;
+	fault_guard(tell_settled, s);
+}
+
+static void drop_batch(struct source *s, const struct batch *b)
+{
+	count_add(spans_dropped_memory, b->count);
+	atomic_fetch_add(&s->owner->settled, (uint32_t)b->count);
+}
+
 static int take_one(struct source *s, struct queue *q, struct arena *a, unsigned max_spans)
 {
 	struct collection c = { .source = s, .arena = a, .max_spans = max_spans };
@@ -184,7 +215,7 @@ static int take_one(struct source *s, struct queue *q, struct arena *a, unsigned
 		if (p)
 			queue_put(q, p);
 		else
-			count_add(spans_dropped_memory, c.batch.count);
+			drop_batch(s, &c.batch);
 		s->active_ns = clock_monotonic_ns();
 	}
 	arena_reset(a);
@@ -195,6 +226,7 @@ int source_take(struct source *s, struct queue *q, struct arena *a, unsigned max
 {
 	int taken = 0, n;
 
+	settle(s);
 	do {
 		if (!queue_has_room(q) || taken >= ROUND)
 			return -EAGAIN;
@@ -271,6 +303,7 @@ void source_close(struct source *s, struct directory *d, bool keep)
 {
 	struct end e = { .source = s, .keep = keep };
 
+	settle(s);
 	fault_guard(report, &e);
 	if (!keep)
 		unlinkat(d->fd, s->name, 0);

@@ -18,6 +18,8 @@ struct source {
 	struct ring *ring;
 	size_t ring_size;
 	struct owner *owner;
+	uint32_t settled_before; /* by supervisors before */
+	uint32_t settled_told;   /* in the file */
 	uint32_t pid;
 	uint64_t pid_space, start_ticks;
 	uint64_t active_ns; /* the last time something was taken */

@@ -143,6 +143,42 @@ Test(source, what_is_left_behind_is_counted)
 	cr_expect_eq(counted(spans_dropped_exit), 7);
 }
 
+/* As a supervisor that ends by SIGKILL. */
+static void forget_source(void)
+{
+	world.shared.file->consumer = 4711;
+	source = NULL;
+}
+
+Test(source, what_a_killed_supervisor_had_in_hand_is_counted_by_the_next)
+{
+	put(1000);
+	queue.max_bytes = 1;
+	cr_assert_eq(open_it(), 0);
+	cr_expect_eq(take(), -EAGAIN);
+	list_free(queue_get(&queue, 1));
+	cr_expect_eq(take(), -EAGAIN);
+	cr_expect_eq(world.shared.file->settled, 512);
+	forget_source();
+	cr_assert_eq(open_it(), 0);
+	cr_expect_eq(counted(spans_dropped_supervisor), 1000 - 512);
+	list_free(queue_get(&queue, SIZE_MAX));
+	forget_source();
+	cr_assert_eq(open_it(), 0);
+	cr_expect_eq(counted(spans_dropped_supervisor), 1000 - 512, "once");
+}
+
+Test(source, a_supervisor_that_ends_well_leaves_nothing_to_count)
+{
+	put(100);
+	cr_assert_eq(open_it(), 0);
+	cr_expect_eq(take(), 100);
+	list_free(queue_get(&queue, 1));
+	source_close(source, &world.directory, true);
+	cr_assert_eq(open_it(), 0);
+	cr_expect_eq(counted(spans_dropped_supervisor), 0);
+}
+
 /* ---- whose it is ---- */
 
 Test(source, one_that_its_process_took_back_is_left_alone)
