@@ -50,6 +50,7 @@
 	X(inject_skipped_memory)                                                                  \
 	X(spans_committed)             /* written to the ring */                                  \
 	X(spans_dropped_queue_full)    /* ring or queue full: never entered it */                 \
+	X(spans_dropped_share)         /* the same, since others have their share of the queue */ \
 	X(spans_dropped_shared)        /* a forked child holds the same connection */             \
 	X(spans_processed)             /* taken out of the ring, to be exported */                \
 	X(spans_dropped_open)          /* the program ended, and the connection was in use */     \

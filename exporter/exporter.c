@@ -113,7 +113,10 @@ bool exporter_begin(struct ring_writer *w)
 	}
 	if (r && ring_begin(w, r, &thread_state.ring_shard, thread_id()) == 0)
 		return true;
-	count(spans_dropped_queue_full);
+	if (supervised_holds_back())
+		count(spans_dropped_share);
+	else
+		count(spans_dropped_queue_full);
 	return false;
 }
 

@@ -72,4 +72,7 @@ void supervised_begin(void);
 /* The supervisor may be gone: then we go on by ourselves. Only where a thread may be started. */
 void supervised_look(void);
 
+/* The supervisor leaves the ring as it is for now, for the sake of other processes. */
+bool supervised_holds_back(void);
+
 #endif

@@ -72,6 +72,7 @@ static const struct row {
 	}
 	GOOD_ROW(PROCESSED, spans_processed),
 	ERROR_ROW(PROCESSED, spans_dropped_queue_full, "queue_full"),
+	ERROR_ROW(PROCESSED, spans_dropped_share, "queue_share"),
 	ERROR_ROW(PROCESSED, spans_dropped_exit, "already_shutdown"),
 	GOOD_ROW(EXPORTED, spans_exported),
 	ERROR_ROW(EXPORTED, spans_dropped_rejected, "rejected"),

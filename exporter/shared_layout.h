@@ -69,6 +69,7 @@ struct shared_file {
 	/* How many of those that ever left the ring are exported or counted: what its consumer
 	 * tells now and then, for whoever comes after it. */
 	_Atomic uint32_t settled;
+	_Atomic uint32_t held_back; /* it waits: its process has its share of the queue */
 	struct counters counters __attribute__((aligned(64)));
 	struct counters reported __attribute__((aligned(64))); /* of these, by supervisors before */
 	char resource[RESOURCE_PACKED_MAX] __attribute__((aligned(64)));

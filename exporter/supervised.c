@@ -80,6 +80,14 @@ static void take_over(void)
 	go_on_alone(shared_ring(&exporter.shared));
 }
 
+bool supervised_holds_back(void)
+{
+	const struct shared_file *f = exporter.shared.file;
+
+	return atomic_load_explicit(&exporter.way, memory_order_acquire) == WAY_SUPERVISED && f &&
+	       atomic_load_explicit(&f->held_back, memory_order_relaxed);
+}
+
 void supervised_look(void)
 {
 	enum shared_state state = shared_look(&exporter.shared);

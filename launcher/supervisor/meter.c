@@ -126,6 +126,7 @@ static void copy_own(struct meter *m, struct telling *t)
 	atomic_store(&c->counters.spans_unsampled_local, 0);
 	atomic_store(&c->counters.spans_unsampled_remote, 0);
 	atomic_store(&c->counters.spans_dropped_queue_full, 0);
+	atomic_store(&c->counters.spans_dropped_share, 0);
 	t->sources[t->count++] = (struct metrics_source){ .resource = &m->own,
 							  .counters = &c->counters,
 							  .past = m->own_past,

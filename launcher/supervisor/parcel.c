@@ -48,7 +48,7 @@ void queue_init(struct queue *q, size_t max_bytes)
 {
 	pthread_condattr_t attributes;
 
-	*q = (struct queue){ .max_bytes = max_bytes };
+	*q = (struct queue){ .max_bytes = max_bytes, .shares = 1 };
 	q->last = &q->first;
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -65,6 +65,23 @@ bool queue_has_room(struct queue *q)
 	room = q->bytes < q->max_bytes;
 	pthread_mutex_unlock(&q->lock);
 	return room;
+}
+
+bool queue_holds_back(struct queue *q, const struct owner *o)
+{
+	bool yes;
+
+	pthread_mutex_lock(&q->lock);
+	yes = q->bytes > q->max_bytes / 2 && o->queued >= q->max_bytes / q->shares;
+	pthread_mutex_unlock(&q->lock);
+	return yes;
+}
+
+void queue_set_shares(struct queue *q, unsigned shares)
+{
+	pthread_mutex_lock(&q->lock);
+	q->shares = shares ? shares : 1;
+	pthread_mutex_unlock(&q->lock);
 }
 
 bool queue_is_pressed(struct queue *q)
@@ -84,6 +101,7 @@ void queue_put(struct queue *q, struct parcel *p)
 	*q->last = p;
 	q->last = &p->next;
 	q->bytes += p->size;
+	p->owner->queued += p->size;
 	q->spans += p->batch.count;
 	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
@@ -181,6 +199,7 @@ static struct parcel *get(struct queue *q, size_t max_spans)
 	while (*end && (!spans || spans + (*end)->batch.count <= max_spans)) {
 		spans += (*end)->batch.count;
 		q->bytes -= (*end)->size;
+		(*end)->owner->queued -= (*end)->size;
 		end = &(*end)->next;
 	}
 	q->spans -= spans;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Spans on their way: what one process had committed when its ring was looked at, copied, with the
  * resource of that process. They wait in a queue of bounded memory; when that is full they stay in
- * the rings, whose producers drop and count. */
+ * the rings, whose producers drop and count. Half of the memory is for whoever comes first, then no
+ * process gets more than its share of the whole. */
 #ifndef LAUNCHER_SUPERVISOR_PARCEL_H
 #define LAUNCHER_SUPERVISOR_PARCEL_H
 
@@ -14,6 +15,7 @@
 struct owner {
 	_Atomic unsigned references;
 	_Atomic uint32_t settled; /* spans of its parcels that are no more */
+	size_t queued;            /* bytes of its parcels; under the queue's lock */
 	struct resource resource;
 };
 
@@ -38,11 +40,12 @@ struct queue {
 	pthread_cond_t changed;
 	struct parcel *first, **last;
 	size_t bytes, max_bytes, spans;
-	bool closed; /* nothing more comes */
-	bool busy;   /* what was got last is being sent */
-	bool hurry;  /* nothing waits for more to come, for a while */
-	bool ending; /* the same, for good */
-	bool left;   /* nobody gets any more */
+	unsigned shares; /* processes that may put: one at least */
+	bool closed;     /* nothing more comes */
+	bool busy;       /* what was got last is being sent */
+	bool hurry;      /* nothing waits for more to come, for a while */
+	bool ending;     /* the same, for good */
+	bool left;       /* nobody gets any more */
 };
 
 void queue_init(struct queue *q, size_t max_bytes);
@@ -50,6 +53,10 @@ void queue_init(struct queue *q, size_t max_bytes);
 /* False: it is full, come again later. */
 bool queue_has_room(struct queue *q);
 void queue_put(struct queue *q, struct parcel *p);
+
+/* It is half full, and this one has its share of it: what it has waits elsewhere. */
+bool queue_holds_back(struct queue *q, const struct owner *o);
+void queue_set_shares(struct queue *q, unsigned shares);
 
 /* It is half full. */
 bool queue_is_pressed(struct queue *q);

@@ -204,6 +204,26 @@ static void drop_batch(struct source *s, const struct batch *b)
 	atomic_fetch_add(&s->owner->settled, (uint32_t)b->count);
 }
 
+static int tell_held_back(void *arg)
+{
+	struct source *s = arg;
+
+	atomic_store(&s->file->held_back, s->held_back);
+	return 0;
+}
+
+/* What its process drops from now on it counts as spans_dropped_share. */
+static bool holds_back(struct source *s, struct queue *q)
+{
+	bool yes = queue_holds_back(q, s->owner);
+
+	if (yes != s->held_back) {
+		s->held_back = yes;
+		fault_guard(tell_held_back, s);
+	}
+	return yes;
+}
+
 static int take_one(struct source *s, struct queue *q, struct arena *a, unsigned max_spans)
 {
 	struct collection c = { .source = s, .arena = a, .max_spans = max_spans };
@@ -228,7 +248,7 @@ int source_take(struct source *s, struct queue *q, struct arena *a, unsigned max
 
 	settle(s);
 	do {
-		if (!queue_has_room(q) || taken >= ROUND)
+		if (holds_back(s, q) || !queue_has_room(q) || taken >= ROUND)
 			return -EAGAIN;
 		n = take_one(s, q, a, max_spans);
 		taken += n > 0 ? n : 0;

@@ -20,6 +20,7 @@ struct source {
 	struct owner *owner;
 	uint32_t settled_before; /* by supervisors before */
 	uint32_t settled_told;   /* in the file */
+	bool held_back;          /* the file says so */
 	uint32_t pid;
 	uint64_t pid_space, start_ticks;
 	uint64_t active_ns; /* the last time something was taken */
@@ -39,7 +40,8 @@ int source_open(struct source **out, struct directory *d, const char *name);
 
 /* Takes what it holds into the queue as far as that has room, in parcels of at most max_spans,
  * whose records stand in the arena for a moment, and asks to be called when as many wait. The
- * number of spans, -EAGAIN when some are left, -EFAULT when the file cannot be read any more. */
+ * number of spans, -EAGAIN when some are left (the queue is full, or others have their turn),
+ * -EFAULT when the file cannot be read any more. */
 int source_take(struct source *s, struct queue *q, struct arena *a, unsigned max_spans);
 
 /* Whether nothing more can come: its process has ended. A file that is of no known use (left for an

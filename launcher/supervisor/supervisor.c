@@ -60,6 +60,7 @@ static void meet(void *arg, const char *name)
 		pthread_mutex_unlock(&s->lock);
 		s->count++;
 		s->served++;
+		queue_set_shares(&s->queue, s->count);
 	} else if (err == -EAGAIN) {
 		directory_look_again(&s->directory);
 	} else if (err != -EBUSY && err != -ENOENT) {
@@ -77,6 +78,7 @@ static void part(struct supervisor *s, struct source **at, bool keep)
 	*at = gone->next;
 	pthread_mutex_unlock(&s->lock);
 	s->count--;
+	queue_set_shares(&s->queue, s->count);
 	source_close(gone, &s->directory, keep);
 }
 
@@ -92,17 +94,39 @@ static bool is_let_go(struct supervisor *s, struct source *one)
 
 /* ---- taking ---- */
 
+/* Whoever found the queue full is the first of the next round. */
+static void begin_with(struct supervisor *s, const struct source *first)
+{
+	struct source **before = &s->sources, **last = before;
+
+	pthread_mutex_lock(&s->lock);
+	while (*before && *before != first)
+		before = &(*before)->next;
+	while (*last)
+		last = &(*last)->next;
+	if (*before && before != &s->sources) {
+		*last = s->sources;
+		s->sources = *before;
+		*before = NULL;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* True when the queue is full. */
 static bool take_all(struct supervisor *s, bool look)
 {
-	bool full = false;
+	const struct source *full = NULL;
 
 	for (struct source **at = &s->sources; *at;) {
 		bool over = look && source_has_ended(*at);
 		int n = source_take(*at, &s->queue, &s->arena, config.bsp_max_batch);
 
-		if (n == -EAGAIN)
-			full = true;
+		if ((*at)->held_back)
+			complain(&s->complaints,
+				 "a process has its share of what waits for the receiver: it drops "
+				 "and counts what comes faster than that is sent");
+		if (n == -EAGAIN && (!full || full->held_back))
+			full = *at;
 		if (n == -EFAULT)
 			complain(&s->complaints,
 				 "a file in %s cannot be read any more: what it held is lost",
@@ -112,6 +136,8 @@ static bool take_all(struct supervisor *s, bool look)
 		else
 			at = &(*at)->next;
 	}
+	if (full)
+		begin_with(s, full);
 	return full;
 }
 

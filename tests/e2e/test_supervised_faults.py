@@ -236,6 +236,26 @@ def test_without_its_agent_a_process_goes_on_by_itself(run, receiver):
     assert len(receiver.spans) == asked[0] + 10
 
 
+def test_a_process_that_floods_an_agent_does_not_starve_the_others(run, receiver):
+    where = run.tmp / "agent"
+    receiver.behave("hang")
+    agent = supervised.agent(run, receiver, where, env={"OTEL_EXPORTER_OTLP_TIMEOUT": "60000"})
+    ports = {name: agent_serve(run, where, name)[1] for name in ("flood", "calm")}
+    loaded(ports["calm"], 1)
+
+    def is_held_back():
+        loaded(ports["flood"], 5000)
+        return "has its share" in run.warnings().get("agent.tagalong.log", "")
+    wait_for(is_held_back, 60, "the flood to have its share")
+    loaded(ports["flood"], 5000)
+    for _ in range(5):
+        loaded(ports["calm"], 1000)
+    receiver.behave("ok")
+    agent.stop(signal.SIGTERM)
+    stats = run.stats("agent")
+    assert stats["spans_dropped_share"] > 0 and not stats["spans_dropped_queue_full"], stats
+
+
 def test_what_a_killed_agent_had_in_hand_is_counted(run, receiver):
     where = run.tmp / "agent"
     receiver.behave("hang")
@@ -312,5 +332,5 @@ def test_an_agents_directory_takes_anything_anybody_puts_there(run, receiver):
     loaded(port, 100)
     receiver.wait_spans(100)
     agent.check_alive()
-    assert "is not what it should be" in run.warnings()["agent.tagalong.log"]
+    assert "is not what it should be" in run.warnings().get("agent.tagalong.log", "")
     assert agent.stop() == 0

@@ -118,6 +118,45 @@ Test(source, what_a_full_queue_has_no_room_for_stays_in_the_ring)
 	cr_expect_eq(ring_waiting(shared_ring(&world.shared)), 0);
 }
 
+/* As many bytes as n spans of another process. */
+static void put_others(struct owner *other, unsigned n)
+{
+	static struct fixture f;
+	const struct record_head *record;
+
+	fixture_begin(&f, 1, 2);
+	record = fixture_end(&f);
+	for (unsigned i = 0; i < n; i++) {
+		struct batch b = { .records = &record, .count = 1, .bytes = record->size };
+
+		queue_put(&queue, parcel_new(other, &b));
+	}
+}
+
+Test(source, who_has_its_share_of_the_queue_waits_and_the_others_do_not)
+{
+	struct owner *other = calloc(1, sizeof(*other));
+
+	other->references = 1;
+	queue.max_bytes = 100000;
+	queue_set_shares(&queue, 2);
+	cr_assert_eq(open_it(), 0);
+	while (!queue_holds_back(&queue, other))
+		put_others(other, 1);
+	cr_expect_leq(queue.bytes, 52000);
+	put(50);
+	cr_expect_eq(take(), 50, "there is room for this one");
+	cr_expect_eq(world.shared.file->held_back, 0);
+	while (take() >= 0)
+		put(50);
+	cr_expect_eq(world.shared.file->held_back, 1);
+	cr_expect_lt(source->owner->queued, 60000);
+	list_free(queue_get(&queue, SIZE_MAX));
+	cr_expect_geq(take(), 0);
+	cr_expect_eq(world.shared.file->held_back, 0);
+	owner_put(other);
+}
+
 Test(source, counters_are_reported_once_however_often_supervisors_change)
 {
 	count_add(spans_committed, 5);

@@ -126,7 +126,7 @@ class Counters(dict):
             - self.not_committed()
 
     def not_committed(self):
-        return sum(self[f"spans_dropped_{why}"] for why in ("queue_full", "shared", "open"))
+        return sum(self[f"spans_dropped_{why}"] for why in ("queue_full", "share", "shared", "open"))
 
     def add_up(self):
         return self["spans_committed"] == self["spans_exported"] + self.dropped()
