@@ -154,7 +154,8 @@ FUZZ_SECONDS ?= 20
 FUZZ_CC      ?= clang
 FUZZ_FLAGS   := -fsanitize=address,undefined -fno-sanitize-recover=all -DTAGALONG_SANITIZED
 FUZZ_BINS    := $(FUZZ:tests/fuzz/%.c=$(B)/fuzz/%)
-FUZZ_LIBS    := $(call obj,fuzz/obj,$(BASE) $(EXPORTER) $(WIRE) $(SHIM) $(wildcard launcher/spill*.c)) $(B)/fuzz/obj/exporter/otlp.pb-c.o
+FUZZ_CURL    := exporter/curl/answer.c exporter/curl/grpc.c exporter/curl/gzip.c exporter/curl/reply.c
+FUZZ_LIBS    := $(call obj,fuzz/obj,$(BASE) $(EXPORTER) $(WIRE) $(SHIM) $(wildcard launcher/spill*.c) $(FUZZ_CURL)) $(B)/fuzz/obj/exporter/otlp.pb-c.o
 $(FUZZ_LIBS): | $(PROTO)
 $(B)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -166,7 +167,7 @@ $(B)/fuzz/libfuzz.a: $(FUZZ_LIBS)
 	@rm -f $@
 	$(call Q,AR)ar rcs $@ $^
 $(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(B)/fuzz/libfuzz.a
-	$(call Q,LD)$(FUZZ_CC) $(CPPFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(B)/fuzz/libfuzz.a -lprotobuf-c -lnghttp2 -lz -lpthread
+	$(call Q,LD)$(FUZZ_CC) $(CPPFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(B)/fuzz/libfuzz.a -lprotobuf-c -lnghttp2 -ljansson -lz -lpthread
 fuzz: $(FUZZ_BINS)
 	@fail=0; for t in $(FUZZ_BINS); do \
 		name=$${t##*/}; grown=$(B)/fuzz/corpus/$$name; seeds=tests/fuzz/corpus/$$name; \
