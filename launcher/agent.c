@@ -121,7 +121,8 @@ const struct verb verb_agent = {
 		   "their spans with it, and have neither a thread nor a socket of ours. They need "
 		   "no endpoint, headers or certificates of their own: the agent's count. When it "
 		   "is restarted it goes on with the processes that are there; when it is gone for "
-		   "longer, they export by themselves.\n"
+		   "longer, they export by themselves. While the receiver is slow, no process "
+		   "gets more than its share of the memory in which spans wait.\n"
 		   "\n"
 		   "SIGTERM ends it, once what was committed has been sent, or after "
 		   "TAGALONG_SHUTDOWN_TIMEOUT.",
