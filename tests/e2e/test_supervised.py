@@ -14,7 +14,7 @@ import pytest
 from harness import paths, supervised
 from harness.paths import scale
 from harness.ports import free_port
-from harness.supervised import companion, delivered, directory, files, get, is_gone, program
+from harness.supervised import companion, delivered, directory, files, get, is_gone, program, state
 from harness.usage import descriptors, threads
 from harness.wait import wait_for
 from storms import build
@@ -233,9 +233,9 @@ def test_a_stopped_companion_goes_on_where_it_was(run, receiver):
     helper = companion(front)
     assert get(port, "/a")
     os.kill(helper, signal.SIGSTOP)
+    wait_for(lambda: state(helper) == "T", 5, "it to stop")
     asked = [f"/s{n}" for n in range(50)]
     assert all(get(port, p) for p in asked)
-    time.sleep(0.2)
     assert not set(asked) & set(delivered(receiver))
     os.kill(helper, signal.SIGCONT)
     wait_delivered(receiver, asked)

@@ -2,6 +2,7 @@
 """Supervised export when the receiver, the disk or the supervisor is not there: what is committed is exported, on disk,
 or counted, and nobody waits for it."""
 import os
+import re
 import signal
 import time
 
@@ -118,6 +119,16 @@ def test_an_outage_loses_nothing_with_a_place_to_wait(run):
     assert not receiver.twice
 
 
+def spilled(where):
+    """Spans that wait on disk: of each record's head the mark, a sum, the number in the file's name, ..."""
+    items = 0
+    for f in where.glob("*.spill1"):
+        nonce = int(f.stem.split("-")[1], 16).to_bytes(8, "little")
+        items += sum(int.from_bytes(m[1], "little")
+                     for m in re.finditer(b"Wait.{4}" + re.escape(nonce) + b".{12}(.{4})", f.read_bytes(), re.S))
+    return items
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_what_waits_on_disk_outlives_runs(run, receiver, how):
     where = run.tmp / "spill"
@@ -131,7 +142,7 @@ def test_what_waits_on_disk_outlives_runs(run, receiver, how):
         helper = companion(front)
         if how == signal.SIGKILL:
             # Whatever is still in the rings is taken by nobody: it has to be on disk.
-            time.sleep(2.5)
+            wait_for(lambda: spilled(where) == sent, 15, "all of it to be on disk")
             os.kill(helper, signal.SIGKILL)
             wait_for(lambda: is_gone(helper), 5)
             os.kill(program(front), signal.SIGKILL)

@@ -98,12 +98,17 @@ def files(where):
     return sorted(f.name for f in where.glob("spans-*"))
 
 
-def is_gone(pid):
+def state(pid):
+    """Of /proc/PID/stat; X: there is none."""
     try:
         with open(f"/proc/{pid}/stat") as f:
-            return f.read().rpartition(")")[2].split()[0] in "ZX"
+            return f.read().rpartition(")")[2].split()[0]
     except OSError:
-        return True
+        return "X"
+
+
+def is_gone(pid):
+    return state(pid) in "ZX"
 
 
 def path_of(span):
