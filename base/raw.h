@@ -417,6 +417,15 @@ static inline int raw_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old
 				 0);
 }
 
+/* The address of its handler, or SIG_DFL or SIG_IGN as numbers. SIG_DFL when it cannot be told. */
+static inline uint64_t raw_signal_handler(int signal)
+{
+	uint64_t action[8] = { 0 }; /* struct kernel_sigaction: the handler stands first */
+
+	raw_syscall6(SYS_rt_sigaction, signal, 0, (long)action, RAW_SIGSET_SIZE, 0, 0);
+	return action[0];
+}
+
 static inline int raw_rt_sigpending(uint64_t *set)
 {
 	return (int)raw_syscall3(SYS_rt_sigpending, (long)set, RAW_SIGSET_SIZE, 0);

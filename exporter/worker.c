@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include "base/clock.h"
 #include "base/host_errno.h"
+#include "base/interrupted.h"
 #include "base/log.h"
 #include "base/own_fd.h"
 #include "base/raw.h"
@@ -26,6 +27,7 @@
 #define PARK_STEP_NS 1000000
 /* A flush looks this often whether the export has begun to fail. */
 #define FLUSH_STEP_NS 20000000
+#define PUT_OFF_NS    (NS_PER_S / 4)
 
 void worker_init(struct worker *w, struct drain *d, uint32_t delay_ms, _Atomic uint32_t *stop)
 {
@@ -184,11 +186,31 @@ static void *worker_main(void *arg)
 
 /* ---- from outside ---- */
 
+/* pthread_create() takes memory. The handler of a signal may have interrupted a malloc(), whose
+ * lock this thread would wait for while it holds it. In a handler we start nothing; but some
+ * programs keep the signals that they handle blocked at all times, so we do not wait for ever. */
+static bool put_off(struct worker *w)
+{
+	uint64_t now, until;
+
+	if (!may_have_interrupted())
+		return false;
+	now = clock_monotonic_ns();
+	until = atomic_load_explicit(&w->put_off_until_ns, memory_order_relaxed);
+	if (!until) {
+		until = now + PUT_OFF_NS;
+		atomic_store_explicit(&w->put_off_until_ns, until, memory_order_relaxed);
+	}
+	return now < until;
+}
+
 enum worker_state worker_start(struct worker *w)
 {
 	uint32_t state = WORKER_NONE;
 	int err, before;
 
+	if (put_off(w))
+		return worker_state(w);
 	if (!atomic_compare_exchange_strong(&w->state, &state, WORKER_STARTING))
 		return (enum worker_state)state;
 	before = host_errno(); /* libc may say why it did not work; nobody asked */

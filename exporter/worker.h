@@ -18,11 +18,12 @@ enum worker_state {
 struct worker {
 	struct drain *drain;
 	uint32_t delay_ms;
-	_Atomic uint32_t state;    /* enum worker_state */
-	_Atomic uint32_t *stop;    /* ends all waits of the transport; a futex */
-	_Atomic uint32_t bed;      /* where a parked worker sleeps */
-	_Atomic uint32_t deep_bed; /* where it is moved to, see worker_park() */
-	_Atomic uint32_t tid;      /* of the thread, once it runs */
+	_Atomic uint32_t state;            /* enum worker_state */
+	_Atomic uint32_t *stop;            /* ends all waits of the transport; a futex */
+	_Atomic uint32_t bed;              /* where a parked worker sleeps */
+	_Atomic uint32_t deep_bed;         /* where it is moved to, see worker_park() */
+	_Atomic uint32_t tid;              /* of the thread, once it runs */
+	_Atomic uint64_t put_off_until_ns; /* 0: not put off yet */
 	bool guest; /* the main thread has gone: the last one of the program may end the process */
 	_Atomic uint32_t flush_asked; /* counts requests */
 	_Atomic uint32_t flush_done;  /* the last request that was served; a futex */
@@ -31,7 +32,8 @@ struct worker {
 /* stop: the word the sink was made with. */
 void worker_init(struct worker *w, struct drain *d, uint32_t delay_ms, _Atomic uint32_t *stop);
 
-/* Starts the thread, the first time. The state afterwards. */
+/* Starts the thread, the first time; not where a signal handler may have interrupted the program
+ * with a lock that this takes, until a quarter of a second after the first try. The state then. */
 enum worker_state worker_start(struct worker *w);
 
 static inline enum worker_state worker_state(const struct worker *w)

@@ -164,3 +164,9 @@ def test_a_ration_of_memory_is_the_programs_alone(run, limit):
 def test_a_mebibyte_of_thread_locals_is_no_trouble(run):
     t = Trapped(run, [build("trap_large_tls"), scale(20, 250)]).same()
     assert t.paths == ["/thread"] * (scale(20, 250) * 4 * 3 * 2)
+
+
+def test_no_thread_is_started_by_a_handler_that_may_hold_up_the_heap(run):
+    """pthread_create() takes memory, and the handler may have interrupted whoever has the heap's lock."""
+    t = Trapped(run, [build("trap_heap")], env={"OTEL_BSP_SCHEDULE_DELAY": "1"}).same()
+    assert t.paths == ["/after", "/after", "/handler", "/handler"]

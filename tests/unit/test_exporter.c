@@ -2,6 +2,7 @@
 /* The exporter's door: its accounts, the program's end, and forks. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "fake_sink.h"
@@ -234,6 +235,70 @@ Test(exporter_flush, from_a_signal_handler_inside_a_flush_ends)
 	exporter_flush(1000, true);
 	cr_expect_lt(clock_monotonic_ns() - before, 1500 * MS);
 	cr_expect_eq(accounted(), 10);
+}
+
+/* ---- the worker's start ---- */
+
+static int threads(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "r");
+	int n = 0;
+
+	while (n == 0 && fgets(line, sizeof(line), f))
+		sscanf(line, "Threads: %d", &n);
+	fclose(f);
+	return n;
+}
+
+static int threads_before, threads_in_handler;
+
+static void start_in_handler(int signal)
+{
+	(void)signal;
+	exporter_start();
+	threads_in_handler = threads(); /* raised, so that no lock is held: stdio may be used */
+}
+
+Test(exporter_start, is_put_off_in_a_signal_handler)
+{
+	setup(10, 512);
+	signal(SIGUSR1, start_in_handler);
+	threads_before = threads();
+	raise(SIGUSR1);
+	cr_expect_eq(threads_in_handler, threads_before);
+	exporter_start();
+	cr_expect_eq(threads(), threads_before + 1);
+	commit(1);
+	EVENTUALLY(counted(spans_exported) == 1);
+}
+
+/* As servers do that let signals in only while they wait. */
+Test(exporter_start, comes_late_where_signals_with_handlers_stay_blocked)
+{
+	sigset_t all;
+
+	setup(10, 512);
+	signal(SIGUSR1, start_in_handler);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	commit(1);
+	exporter_start();
+	cr_expect_eq(counted(spans_exported), 0);
+	EVENTUALLY((exporter_start(), counted(spans_exported) == 1));
+}
+
+Test(exporter_start, is_at_once_where_blocked_signals_have_no_handlers)
+{
+	sigset_t one;
+
+	setup(10, 512);
+	sigemptyset(&one);
+	sigaddset(&one, SIGUSR2);
+	sigprocmask(SIG_SETMASK, &one, NULL);
+	threads_before = threads();
+	exporter_start();
+	cr_expect_eq(threads(), threads_before + 1);
 }
 
 /* ---- fork ---- */

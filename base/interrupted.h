@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_INTERRUPTED_H
+#define BASE_INTERRUPTED_H
+
+#include <stdbool.h>
+
+/* True when this thread may be in a signal handler of the program's: a signal that has one is
+ * blocked, as its own is while it runs. So it is in threads that keep such signals blocked, too.
+ * Not noticed are handlers with SA_NODEFER. */
+bool may_have_interrupted(void);
+
+#endif
