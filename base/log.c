@@ -16,7 +16,7 @@
 #define STANDARD_ERR 2
 
 static enum log_level max_level = LOG_OFF;
-static bool to_stderr;
+static bool to_stderr, to_file; /* as was asked for; the file may be none that can be opened */
 static struct {
 	dev_t dev, rdev;
 	ino_t ino;
@@ -54,7 +54,7 @@ void log_init(const char *destination, enum log_level level)
 	int fd;
 
 	remember_stderr();
-	to_stderr = false;
+	to_stderr = to_file = false;
 	max_level = LOG_OFF;
 	own_fd_close(OWN_FD_LOG);
 	if (!destination || !*destination || strcmp(destination, "off") == 0)
@@ -62,6 +62,7 @@ void log_init(const char *destination, enum log_level level)
 	if (strcmp(destination, "stderr") == 0) {
 		to_stderr = true;
 	} else {
+		to_file = true;
 		fd = raw_open(destination,
 			      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 			      0644);
@@ -154,7 +155,7 @@ void log_print(const char *format, ...)
 	va_start(args, format);
 	if (fd >= 0)
 		write_line(fd, format_line(TEXT_ON(line), "", format, args));
-	else if (log_stderr_is_first())
+	else if (!to_file && log_stderr_is_first())
 		write_line(STANDARD_ERR, format_line(TEXT_ON(line), "", format, args));
 	va_end(args);
 	if (fd >= 0)

@@ -25,8 +25,8 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* What the user has asked to see (TAGALONG_STATS), whatever the level: to the file of TAGALONG_LOG,
- * else to standard error while that is the file it was at the start (daemons put another in its
- * place). */
+ * or if it names none to standard error while that is the file it was at the start (daemons put
+ * another in its place). */
 void log_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

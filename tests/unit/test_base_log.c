@@ -131,6 +131,15 @@ Test(log, prints_regardless_of_the_level, .fini = remove_file)
 	cr_assert_not_null(strstr(content, "]: again\n"));
 }
 
+Test(log, leaves_standard_error_alone_when_a_file_was_named, .fini = remove_file)
+{
+	stderr_to_file();
+	log_init("/nowhere/log", LOG_DEBUG);
+	log_error("not here");
+	log_print("nor this");
+	cr_assert_str_eq(file_text(), "");
+}
+
 Test(log, survives_a_pipe_nobody_reads, .signal = 0)
 {
 	int ends[2];
