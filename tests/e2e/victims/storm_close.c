@@ -174,14 +174,27 @@ static void *serve_what_comes(void *arg)
 	return NULL;
 }
 
-/* A number may have become the other end by the time it is used: neither end waits for ever. */
+static void never_wait_long(int fd)
+{
+	const struct timeval soon = { .tv_usec = 20000 };
+
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon)) == 0);
+}
+
+/* A number may have become either end by the time it is used, as soon as there is one: neither may
+ * ever wait without a limit. What is accepted has the listener's. */
 static int new_connection(void)
 {
-	struct timeval soon = { .tv_usec = 20000 };
-	struct pair p = tcp_pair();
+	struct sockaddr_in at;
+	int listener = loopback_listener(&at);
+	struct pair p = { socket(AF_INET, SOCK_STREAM, 0), -1 };
 
-	setsockopt(p.client, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
-	setsockopt(p.server, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+	CHECK(p.client >= 0);
+	never_wait_long(listener);
+	never_wait_long(p.client);
+	CHECK(connect(p.client, (struct sockaddr *)&at, sizeof(at)) == 0);
+	p.server = accept(listener, NULL, NULL);
+	CHECK(p.server >= 0 && close(listener) == 0);
 	pthread_detach(thread(serve_what_comes, (void *)(long)p.server));
 	return p.client;
 }
