@@ -187,7 +187,8 @@ void conn_release(struct conn *c)
 	/* Somebody counts what is read (FIONREAD): each read is looked at. */
 	if (c->in.in_body && c->role != CONN_OPAQUE && !c->counted)
 		passing_grant(&c->in.passing, &c->in.body, generation);
-	if (c->out.in_body && c->role != CONN_OPAQUE)
+	/* Before the rest of an image nothing passes by. */
+	if (c->out.in_body && c->role != CONN_OPAQUE && !c->alter.head)
 		passing_grant(&c->out.passing, &c->out.body, generation);
 	leave(c);
 }
