@@ -122,7 +122,7 @@ size_t h2_edits_image(const struct h2_edits *e, size_t n)
 	uint32_t i = e->count;
 	size_t into;
 
-	while (i && e->edit[i - 1].program >= n)
+	while (i && e->edit[i - 1].program > n)
 		i--;
 	if (!i)
 		return n;

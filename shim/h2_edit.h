@@ -49,7 +49,7 @@ char *h2_edits_room(struct conn *c, size_t n);
  * as can be told the program without its being through with the part. */
 size_t h2_edits_program(const struct h2_edits *e, size_t n);
 
-/* Bytes of the image that stand for the program's first n. */
+/* Bytes of the image that stand for the program's first n, with what is put in behind them. */
 size_t h2_edits_image(const struct h2_edits *e, size_t n);
 
 #endif

@@ -149,8 +149,10 @@ static size_t taken_of(struct conn *c, const struct shim_write *w)
 		return 0;
 	}
 	taken = h2_edits_program(e, at) - e->taken;
-	/* All of the program's and not all of ours: it keeps a byte, so that it comes again. */
-	if (taken && w->base + taken == w->program_bytes)
+	/* All of the program's and not what is put in behind it: it keeps a byte, so that it comes
+	 * again. */
+	if (taken && w->base + taken == w->program_bytes &&
+	    at < h2_edits_image(e, e->taken + taken))
 		taken--;
 	a->sent = at;
 	a->before = 0;

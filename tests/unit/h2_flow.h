@@ -262,7 +262,7 @@ static inline bool transcript_is_traced(const struct transcript *wire, const str
 	const char *w = wire->p, *o = own->p;
 
 	*traceparents = 0;
-	while (*w && w < wire->p + wire->n) {
+	while (w < wire->p + wire->n) {
 		if (strncmp(w, "traceparent: 00-", 16) == 0 && strncmp(o, "traceparent", 11) != 0) {
 			w += TRACEPARENT_LINE;
 			(*traceparents)++;

@@ -107,9 +107,8 @@ Test(h2_inject, survives_every_kernel_with_writev)
 	run_all(50, SHIM_CALL_WRITEV);
 }
 
-/* A block whose first bytes have left before it was whole gets none: so only where a call ends
- * between frames each request has one; elsewhere at most one. */
-static void expect_at_most_one(size_t cut, size_t limit)
+/* Nothing but whole traceparents was put in; how many. */
+static size_t expect_at_most_all(size_t cut, size_t limit)
 {
 	size_t traceparents;
 
@@ -117,7 +116,14 @@ static void expect_at_most_one(size_t cut, size_t limit)
 	cr_assert(transcript_read(&wire, (struct bytes){ h2_wire.bytes, h2_wire.n }), "cut %zu/%zu",
 		  cut, limit);
 	cr_assert(transcript_is_traced(&wire, &own, &traceparents), "cut %zu/%zu", cut, limit);
-	cr_assert_geq(traceparents + 1, own.requests, "cut %zu/%zu: %s", cut, limit, wire.p);
+	return traceparents;
+}
+
+/* A block whose first bytes have left before it was whole gets none. */
+static void expect_all_but_one(size_t cut, size_t limit)
+{
+	cr_assert_geq(expect_at_most_all(cut, limit) + 1, own.requests, "cut %zu/%zu: %s", cut,
+		      limit, wire.p);
 }
 
 Test(h2_inject, survives_every_cut_of_the_program)
@@ -129,9 +135,9 @@ Test(h2_inject, survives_every_cut_of_the_program)
 		for (size_t cut = 0; cut <= flow.n; cut++)
 			for (size_t l = 0; l < 5; l++) {
 				run(cut, limits[l], 1, SHIM_CALL_SEND, l & 1);
-				expect_at_most_one(cut, limits[l]);
+				expect_all_but_one(cut, limits[l]);
 				run(cut, limits[l], 3, SHIM_CALL_SENDMSG, !(l & 1));
-				expect_at_most_one(cut, limits[l]);
+				expect_all_but_one(cut, limits[l]);
 			}
 	}
 	expect_no_h2_in_use();
@@ -238,4 +244,58 @@ Test(h2_inject, is_taken_by_a_server)
 	cr_assert_eq(seen, 90 * 1001);
 	nghttp2_session_del(session);
 	nghttp2_session_callbacks_del(callbacks);
+}
+
+/* ---- the program comes again with something else ---- */
+
+/* Where the frames of the flow end. */
+static bool ends_frame(size_t at)
+{
+	size_t end = H2_PREFACE_LEN;
+
+	while (end < at)
+		end += H2_FRAME_HEAD + h2_frame_unpack(flow.p + end).length;
+	return end == at;
+}
+
+/* The kernel has taken `first` bytes of all; the rest comes in pieces of n. */
+static void run_pieces(size_t first, size_t n, enum shim_call call, bool blocking)
+{
+	int peer, fd = fixture_socket(&peer, false, blocking);
+	struct iovec part = { flow.p, flow.n };
+	ssize_t sent;
+	size_t at;
+
+	h2_wire_begin(first);
+	sent = wire_write(&h2_wire, fd, &part, 1, call);
+	at = sent > 0 ? (size_t)sent : 0;
+	h2_wire.limit = FLOW_MAX;
+	while (at < flow.n) {
+		size_t piece = flow.n - at < n ? flow.n - at : n;
+
+		/* All is taken, so all is told; and nothing of ours is left behind. */
+		cr_assert_eq(h2_write(fd, flow.p, at, at + piece, 1, call), 1,
+			     "first %zu, pieces of %zu at %zu", first, n, at);
+		at += piece;
+		if (at >= H2_PREFACE_LEN && ends_frame(at))
+			cr_assert(transcript_read(&wire,
+						  (struct bytes){ h2_wire.bytes, h2_wire.n }),
+				  "first %zu, pieces of %zu: stuck at %zu", first, n, at);
+	}
+	fixture_close(fd, peer);
+}
+
+Test(h2_inject, survives_retries_with_less)
+{
+	for (size_t i = 0; i < PROGRAMS; i++) {
+		program(i);
+		for (size_t first = 1; first < flow.n + 200; first++)
+			for (size_t n = 1; n < flow.n; n += 1 + n / 2) {
+				run_pieces(first, n, SHIM_CALL_WRITE, first & 1);
+				expect_at_most_all(first, n);
+				run_pieces(first, n, SHIM_CALL_WRITEV, !(first & 1));
+				expect_at_most_all(first, n);
+			}
+	}
+	expect_no_h2_in_use();
 }
