@@ -60,7 +60,8 @@ static void offer(struct conn *c, struct shim_write *w, size_t until)
 
 	w->prepared = true;
 	w->block = a->image;
-	a->head = 1;                   /* to be completed, whatever becomes of the connection */
+	/* To be completed, whatever becomes of the connection. */
+	a->head = 1;
 	if (r.skip > w->program_bytes) /* the program comes again with less */
 		r.end = h2_edits_image(e, e->taken + (w->program_bytes - w->base));
 	/* What comes behind an image that was cut has not been looked at. */
@@ -130,6 +131,20 @@ static size_t image_over(struct conn *c, size_t beyond)
 	return taken;
 }
 
+/* Of the program's bytes, those that the image's next ones up to `at` stand for. If it is all that
+ * the program has, and not all of what is put in behind it, it keeps a byte, so that it comes
+ * again. */
+static size_t told_at(const struct conn *c, const struct shim_write *w, size_t at)
+{
+	const struct h2_edits *e = c->h2->edits;
+	size_t taken = h2_edits_program(e, at) - e->taken;
+
+	if (taken && w->base + taken == w->program_bytes &&
+	    at < h2_edits_image(e, e->taken + taken))
+		taken--;
+	return taken;
+}
+
 /* How many of the program's bytes this round has sent. */
 static size_t taken_of(struct conn *c, const struct shim_write *w)
 {
@@ -148,12 +163,7 @@ static size_t taken_of(struct conn *c, const struct shim_write *w)
 		drop(c);
 		return 0;
 	}
-	taken = h2_edits_program(e, at) - e->taken;
-	/* All of the program's and not what is put in behind it: it keeps a byte, so that it comes
-	 * again. */
-	if (taken && w->base + taken == w->program_bytes &&
-	    at < h2_edits_image(e, e->taken + taken))
-		taken--;
+	taken = told_at(c, w, at);
 	a->sent = at;
 	a->before = 0;
 	a->added = e->total;
@@ -213,8 +223,7 @@ bool h2_write_again(struct shim_write *w, ssize_t *n)
 	if (*n > 0)
 		w->moved += (size_t)*n;
 	if (*n > 0 && w->prepared && w->moved < w->offered && !w->base &&
-	    h2_edits_program(c->h2->edits, c->alter.sent + w->moved) == c->h2->edits->taken &&
-	    inject_is_blocking(w)) {
+	    !told_at(c, w, c->alter.sent + w->moved) && inject_is_blocking(w)) {
 		conn_release(c);
 		return vector_advance(w, (size_t)*n);
 	}

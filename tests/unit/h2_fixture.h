@@ -37,6 +37,7 @@ static inline unsigned h2_write(int fd, const char *p, size_t from, size_t to, u
 		must(++tries < 100000);
 		if (n < 0) {
 			must(errno == EAGAIN);
+			must(!h2_wire.limit || fcntl(fd, F_GETFL) & O_NONBLOCK);
 			continue;
 		}
 		must(n > 0 && (size_t)n <= left);
