@@ -82,6 +82,15 @@ int h2_edits_copy(struct conn *c, const struct shim_write *w, size_t at)
 	return 0;
 }
 
+int h2_edits_begin_block(struct conn *c, const struct shim_write *w, size_t at)
+{
+	int err = h2_edits_copy(c, w, at);
+
+	if (!err)
+		c->h2->edits->block = c->h2->edits->total;
+	return err;
+}
+
 int h2_edits_replace(struct conn *c, size_t del, struct bytes text)
 {
 	struct h2_edits *e = c->h2->edits;
@@ -91,7 +100,7 @@ int h2_edits_replace(struct conn *c, size_t del, struct bytes text)
 		return -ENOMEM;
 	memmove(to, text.p, text.n);
 	e->edit[e->count++] =
-		(struct h2_edit){ e->covered, e->total, (uint16_t)del, (uint16_t)text.n };
+		(struct h2_edit){ e->covered, e->total, e->block, (uint16_t)del, (uint16_t)text.n };
 	e->covered += (uint32_t)del;
 	e->total += (uint32_t)text.n;
 	return 0;
@@ -114,6 +123,20 @@ size_t h2_edits_program(const struct h2_edits *e, size_t n)
 	if (into >= last->del)
 		into = last->del ? last->del - 1u : 0;
 	return last->program + into;
+}
+
+bool h2_edits_cut(struct h2_edits *e, size_t n)
+{
+	const struct h2_edit *last;
+
+	while (e->count && e->edit[e->count - 1].block >= n)
+		e->count--;
+	if (!e->count)
+		return false;
+	last = &e->edit[e->count - 1];
+	e->covered = last->program + last->del;
+	e->total = last->image + last->ins;
+	return n < e->total;
 }
 
 size_t h2_edits_image(const struct h2_edits *e, size_t n)

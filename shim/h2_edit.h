@@ -10,16 +10,18 @@
 struct h2_edit {
 	uint32_t program;  /* offset of the replaced bytes from the image's beginning, as written */
 	uint32_t image;    /* and in the image */
+	uint32_t block;    /* where in the image its block begins */
 	uint16_t del, ins; /* their number there and here */
 };
 
-#define H2_EDITS_MAX ((BLOCK_SMALL - 16) / sizeof(struct h2_edit))
+#define H2_EDITS_MAX ((BLOCK_SMALL - 20) / sizeof(struct h2_edit))
 
 struct h2_edits {
 	uint32_t covered; /* bytes of the program's that the image stands for */
 	uint32_t total;   /* bytes of the image */
 	uint32_t taken;   /* of `covered`, reported to the program as sent */
 	uint32_t count;
+	uint32_t block; /* where in the image the last block begins */
 	struct h2_edit edit[H2_EDITS_MAX];
 };
 
@@ -37,6 +39,9 @@ void h2_edits_back(struct h2 *h, struct h2_edits_mark mark);
 /* The image as far as the program's byte `at`, unaltered. -ENOMEM, -EFAULT. */
 int h2_edits_copy(struct conn *c, const struct shim_write *w, size_t at);
 
+/* The same, and a block begins there. */
+int h2_edits_begin_block(struct conn *c, const struct shim_write *w, size_t at);
+
 /* There the text in place of the program's next `del` bytes. */
 int h2_edits_replace(struct conn *c, size_t del, struct bytes text);
 
@@ -48,6 +53,11 @@ char *h2_edits_room(struct conn *c, size_t n);
 /* How many of the program's bytes are behind the image's first n. Inside a replaced part: as many
  * as can be told the program without its being through with the part. */
 size_t h2_edits_program(const struct h2_edits *e, size_t n);
+
+/* The image's first n bytes have left: what follows the blocks that have begun to leave is taken
+ * out of it, since the program may come again with other frames before that. False: nothing is
+ * left. */
+bool h2_edits_cut(struct h2_edits *e, size_t n);
 
 /* Bytes of the image that stand for the program's first n, with what is put in behind them. */
 size_t h2_edits_image(const struct h2_edits *e, size_t n);

@@ -168,8 +168,10 @@ static int edit(struct look *l, const struct whole_block *b, const struct h2_ahe
 		const struct exchange *e)
 {
 	struct h2_edits_mark begun, replaced;
-	int err = h2_edits_copy(l->c, l->w, b->head_at);
+	int err = h2_edits_begin_block(l->c, l->w, b->begins_at);
 
+	if (!err)
+		err = h2_edits_copy(l->c, l->w, b->head_at);
 	if (!err)
 		err = h2_edits_replace(l->c, 3, (struct bytes){ "\0\0", 3 });
 	if (err)

@@ -164,6 +164,10 @@ static size_t taken_of(struct conn *c, const struct shim_write *w)
 		return 0;
 	}
 	taken = told_at(c, w, at);
+	if (!h2_edits_cut(e, at)) {
+		drop(c);
+		return taken;
+	}
 	a->sent = at;
 	a->before = 0;
 	a->added = e->total;
