@@ -1,35 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A receiver in Node, built on the official packages, understands what is sent to it."""
 import json
-import shutil
 import subprocess
 
 import pytest
 
-from harness import paths
+from harness.npm import SOURCE, install
 from harness.run import clean_environment
 from harness.wait import wait_for
-
-SOURCE = paths.E2E / "node"
-FOLDER = paths.BUILD / "node"
 
 
 @pytest.fixture(scope="module")
 def packages():
-    """Installed once, exactly those of the lock file."""
-    lock = FOLDER / "package-lock.json"
-    if not lock.exists() or lock.read_bytes() != (SOURCE / lock.name).read_bytes():
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        FOLDER.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(SOURCE / name, FOLDER / name)
-        try:
-            subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"],
-                           cwd=FOLDER, check=True)
-        except BaseException:
-            lock.unlink()
-            raise
-    return FOLDER
+    return install()
 
 
 class NodeReceiver:

@@ -97,7 +97,8 @@ def build_cpp():
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["protoc", f"--proto_path={SERVICES}", f"--cpp_out={folder}", f"--grpc_out={folder}",
                     "--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin", "echo.proto"], check=True)
+    needs = subprocess.run(["pkg-config", "--libs", "grpc++", "protobuf"], check=True,
+                           capture_output=True, text=True).stdout.split()
     subprocess.run(["nice", "-n", "10", "g++", "-std=c++17", "-O1", f"-I{folder}", "-o", program,
-                    sources[0], folder / "echo.pb.cc", folder / "echo.grpc.pb.cc", "-lgrpc++", "-lgrpc",
-                    "-lgpr", "-lprotobuf", "-lpthread"], check=True)
+                    sources[0], folder / "echo.pb.cc", folder / "echo.grpc.pb.cc", *needs], check=True)
     return program
