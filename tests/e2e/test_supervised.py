@@ -318,6 +318,24 @@ def test_forked_children_share_rings_of_their_own(run, receiver, upstream):
     assert run.stats("svc")["spans_exported"] == 22 and run.stats("svc").add_up()
 
 
+# clone(SIGCHLD, 0, 0, 0, 0) in the processor's words: no libc, no hook, nobody who could say that there is a child.
+RAW_CLONE = r"""
+import ctypes, mmap
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(b"\xb8\x38\0\0\0\xbf\x11\0\0\0\x31\xf6\x31\xd2\x45\x31\xd2\x45\x31\xc0\x0f\x05\xc3")
+clone = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="machine code")
+def test_children_that_nobody_announces_share_rings_of_their_own(run, receiver, upstream):
+    script = RAW_CLONE + FORKS.replace("os.fork()", "clone()")
+    supervised.call(run, receiver, [paths.PYTHON, "-c", script, upstream.port])
+    got = delivered(receiver, kind=3)
+    assert sorted(got) == sorted(["/parent", "/parent-again", *(f"/child{n}" for n in range(20))])
+    assert run.stats("svc")["spans_exported"] == 22 and run.stats("svc").add_up()
+
+
 EXECS = """
 import http.client, os, sys
 port, n = int(sys.argv[1]), int(sys.argv[2])
