@@ -197,15 +197,22 @@ static ssize_t result(const struct shim_write *w, ssize_t n, bool taken_over)
 	return n;
 }
 
-/* The connection's last descriptor was closed while the call was under way. */
-static ssize_t result_closed(struct shim_write *w, ssize_t n)
+/* The connection is not followed any more: given up, or its last descriptor was closed while the
+ * call was under way. What was given up in the middle of a call is sent all the same. */
+static bool again_unseen(struct shim_write *w, ssize_t *n)
 {
+	bool all = *n > 0 && w->moved + (size_t)*n == w->offered;
 	size_t left = w->program_bytes - w->base;
 
 	vector_abandon(w);
-	if (n > 0)
-		w->base += (size_t)n < left ? (size_t)n : left;
-	return w->base ? (ssize_t)w->base : n;
+	if (*n > 0)
+		w->base += (size_t)*n < left ? (size_t)*n : left;
+	if (w->given_up && all && w->base < w->program_bytes &&
+	    !conn_taken_over(w->conn, w->fd, w->generation))
+		return vector_offer_rest(w, w->base);
+	if (w->base)
+		*n = (ssize_t)w->base;
+	return false;
 }
 
 bool h2_write_again(struct shim_write *w, ssize_t *n)
@@ -221,8 +228,7 @@ bool h2_write_again(struct shim_write *w, ssize_t *n)
 			conn_release(c);
 			w->block = NULL;
 		}
-		*n = result_closed(w, *n);
-		return false;
+		return again_unseen(w, n);
 	}
 	if (*n > 0)
 		w->moved += (size_t)*n;
@@ -246,6 +252,7 @@ bool h2_write_again(struct shim_write *w, ssize_t *n)
 	}
 	if (inject_is_fatal(error))
 		stream_write_failed(c, error);
+	w->given_up = !c->h2;
 	conn_release(c);
 	if (!more)
 		*n = result(w, *n, conn_taken_over(w->conn, w->fd, w->generation));

@@ -115,7 +115,8 @@ struct shim_write {
 	bool passes;   /* nothing but bytes of a body: passing.h */
 	bool prepared; /* the connection's alteration is part of this call */
 	bool h2;
-	size_t base; /* HTTP/2: bytes of the program's that earlier rounds have sent */
+	bool given_up; /* HTTP/2: during this call */
+	size_t base;   /* HTTP/2: bytes of the program's that earlier rounds have sent */
 	size_t own_at, own;
 	size_t offered;   /* bytes of the altered stream in iov */
 	size_t moved;     /* bytes of the altered stream the kernel has taken */

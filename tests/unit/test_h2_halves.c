@@ -190,3 +190,28 @@ Test(h2_halves, is_left_alone_by_a_forked_child)
 	fixture_close(fd, peer);
 	expect_no_h2_in_use();
 }
+
+/* A block of which a part has left is decoded when all has: if it is broken, what the same call has
+ * behind it goes out as it is, in as many calls as it takes. */
+Test(h2_halves, sends_all_of_a_call_in_which_the_connection_is_given_up)
+{
+	flow_begin(&flow);
+	flow_preface(&flow);
+	flow_frame(&flow, H2_HEADERS, H2_FLAG_END_HEADERS, 1, BYTES("\x80\x80\x80\x80"));
+	for (unsigned i = 0; i < 20; i++)
+		flow_data(&flow, 1, false, BYTES("some more data"));
+	for (unsigned parts = 1; parts < 200; parts++) {
+		const enum shim_call call = parts == 1 ? SHIM_CALL_WRITE : SHIM_CALL_WRITEV;
+		size_t cut = H2_PREFACE_LEN + 2 * H2_FRAME_HEAD + 1;
+		int peer, fd = fixture_socket(&peer, false, false);
+
+		h2_wire_begin(FLOW_MAX);
+		cr_assert_eq(h2_write(fd, flow.p, 0, cut, 1, call), 1);
+		cr_assert_eq(h2_write(fd, flow.p, cut, flow.n, parts, call), 1, "%u parts", parts);
+		cr_assert_eq(h2_wire.n, flow.n);
+		cr_assert_eq(memcmp(h2_wire.bytes, flow.p, flow.n), 0);
+		fixture_close(fd, peer);
+		expect_no_h2_in_use();
+	}
+	cr_assert_eq(counted(opaque_framing), 199);
+}
