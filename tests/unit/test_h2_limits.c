@@ -2,6 +2,7 @@
 /* Peers that want our memory: what is held stays bounded, the connection is given up and counted,
  * and nothing is left when it is closed. */
 #include "h2_fixture.h"
+#include "shim/h2_ahead.h"
 
 static struct flow flow;
 static int fd, peer;
@@ -172,7 +173,8 @@ Test(h2_limits, gives_up_past_1024_streams_of_ours)
 	cr_assert(transcript_read(&own, flow_bytes(&flow)));
 	cr_assert(transcript_read(&wire, (struct bytes){ h2_wire.bytes, h2_wire.n }));
 	cr_assert(transcript_is_traced(&wire, &own, &n));
-	cr_assert_geq(n, H2_STREAMS_MAX - 100);
+	/* Those that were looked at together with the one too many go as they are. */
+	cr_assert_geq(n, H2_STREAMS_MAX - H2_AHEAD_MAX - 20, "%zu", n);
 	expect_given_up(counted(opaque_limit));
 }
 

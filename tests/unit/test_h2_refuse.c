@@ -98,7 +98,7 @@ Test(h2_refuse, skips_hosts_outside_propagate_to, .init = NULL)
 
 /* ---- pools that are empty ---- */
 
-static void *taken[BLOCK_SMALL_COUNT + BLOCK_LARGE_COUNT];
+static void *taken[BLOCK_SMALL_COUNT + BLOCK_LARGE_COUNT + 1];
 
 /* Leaves that many blocks of each size. */
 static unsigned take_blocks(unsigned small, unsigned large)
