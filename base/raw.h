@@ -417,13 +417,18 @@ static inline int raw_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old
 				 0);
 }
 
-/* The address of its handler, or SIG_DFL or SIG_IGN as numbers. SIG_DFL when it cannot be told. */
-static inline uint64_t raw_signal_handler(int signal)
+/* The kernel's struct sigaction on processors where libc tells it a restorer: rt_sigreturn(2). */
+struct raw_sigaction {
+	uint64_t handler, flags, restorer, mask;
+};
+static inline int raw_rt_sigaction(int signal, struct raw_sigaction *now)
 {
-	uint64_t action[8] = { 0 }; /* struct kernel_sigaction: the handler stands first */
+	return (int)raw_syscall6(SYS_rt_sigaction, signal, 0, (long)now, RAW_SIGSET_SIZE, 0, 0);
+}
 
-	raw_syscall6(SYS_rt_sigaction, signal, 0, (long)action, RAW_SIGSET_SIZE, 0, 0);
-	return action[0];
+static inline int raw_sigaltstack(const stack_t *to, stack_t *was)
+{
+	return (int)raw_syscall3(SYS_sigaltstack, (long)to, (long)was, 0);
 }
 
 static inline int raw_rt_sigpending(uint64_t *set)
