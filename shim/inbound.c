@@ -123,10 +123,10 @@ static bool may_reserve(const struct conn *c, const struct shim_read *r)
 	return r->call != SHIM_CALL_RECVMMSG && r->call != SHIM_CALL_RECVMSG;
 }
 
-/* HTTP/2 may bring many requests at once. */
+/* HTTP/2 may bring many requests at once, the first read of all too. */
 static uint16_t reserve_for(const struct conn *c, size_t room)
 {
-	size_t n = c->h2 ? room / 4 / INBOUND_HEADER_LEN : 1;
+	size_t n = c->h2 || c->role == CONN_NEW ? room / 4 / INBOUND_HEADER_LEN : 1;
 
 	return (uint16_t)((n < H2_RESERVED_MAX ? n : H2_RESERVED_MAX) * INBOUND_HEADER_LEN);
 }
