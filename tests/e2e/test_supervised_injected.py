@@ -76,3 +76,47 @@ def test_whatever_fails_costs_no_answer_and_no_span_without_a_number(run, receiv
             wait_for(lambda b=before, s=c.stats: len(receiver.spans) - b == s["spans_committed"] - s.dropped(), 15, told)
             if how == "once" and call != "mmap":
                 assert committed == REQUESTS and not c.stats.dropped(), told
+
+
+def agent_with_faults(run, receiver, where, log, inject=None):
+    """An agent that strace runs, a server that shares with it, and whether all of its spans come."""
+    agent = run.start(["strace", "-f", "-o", log, "-e", "trace=openat,mmap", *(["-e", f"inject={inject}"] if inject else []),
+                       paths.COMMAND, "agent", "-d", where], "agent", env=supervised.own_environment(receiver))
+    agent.wait_log("serving")
+    port, before = free_port(), len(receiver.spans)
+    server = run.start([build("soak_server"), port], "svc", port=port,
+                       env={"TAGALONG_SHARED_DIR": where, "TAGALONG_TRACES_FILE": None, "OTEL_BSP_SCHEDULE_DELAY": "50",
+                            "OTEL_BSP_MAX_QUEUE_SIZE": None})
+    assert [s.status for s in drive(port, REQUESTS, in_flight=1, path="/q{id}")] == [200] * REQUESTS
+    receiver.wait_spans(before + REQUESTS)
+    assert server.stop() == 0
+    pid = next(iter(children(agent.pid)))
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: is_gone(pid), 20, "the agent to end")
+    agent.wait(15)
+
+
+def calls_for_a_file(log):
+    """The main thread's openat and mmap, by number, that give it the file of a process."""
+    numbers, main, opened = {"openat": 0, "mmap": 0}, None, 0
+    for line in log.splitlines():
+        call = re.match(r"(\d+) +(openat|mmap)\(", line)
+        if not call or call[1] != (main or call[1]):
+            continue
+        main = call[1]
+        numbers[call[2]] += 1
+        if '"spans-' in line:
+            opened = numbers["openat"]
+        elif opened and "MAP_SHARED" in line:
+            return opened, numbers["mmap"]
+    raise AssertionError(log)
+
+
+def test_an_agent_outlives_what_fails_once(run, receiver):
+    """Its looks at the directory and at a process's file: it looks again."""
+    where, log = run.tmp / "agent", run.tmp / "calls"
+    agent_with_faults(run, receiver, where, log)
+    opened, mapped = calls_for_a_file(log.read_text())
+    for number in range(opened - 2, opened + 2):
+        agent_with_faults(run, receiver, where, log, f"openat:error=EMFILE:when={number}")
+    agent_with_faults(run, receiver, where, log, f"mmap:error=ENOMEM:when={mapped}")
