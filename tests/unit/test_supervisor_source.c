@@ -185,8 +185,12 @@ Test(source, what_is_left_behind_is_counted)
 /* As a supervisor that ends by SIGKILL. */
 static void forget_source(void)
 {
-	world.shared.file->consumer = 4711;
+	uint32_t settled = world.shared.file->settled;
+
+	source_close(source, &world.directory, true);
 	source = NULL;
+	world.shared.file->settled = settled;
+	world.shared.file->consumer = 4711;
 }
 
 Test(source, what_a_killed_supervisor_had_in_hand_is_counted_by_the_next)
@@ -194,6 +198,7 @@ Test(source, what_a_killed_supervisor_had_in_hand_is_counted_by_the_next)
 	put(1000);
 	queue.max_bytes = 1;
 	cr_assert_eq(open_it(), 0);
+	counters_reset(); /* from here on: the supervisor's */
 	cr_expect_eq(take(), -EAGAIN);
 	list_free(queue_get(&queue, 1));
 	cr_expect_eq(take(), -EAGAIN);
