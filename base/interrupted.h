@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
-/* True when this thread may be in a signal handler of the program's: a signal that has one is
- * blocked, as its own is while it runs, and the way back from it stands on the stack, or the stack
- * is the one for signals. Not noticed are handlers with SA_NODEFER, and deep ones. */
+/* True when this thread seems to be in a signal handler of the program's: a signal that has one is
+ * blocked, and near by on the stack the kernel's return address stands. Not noticed are handlers
+ * with SA_NODEFER and those that have gone very deep. */
 bool may_have_interrupted(void);
 
 #endif

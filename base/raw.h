@@ -417,18 +417,16 @@ static inline int raw_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old
 				 0);
 }
 
-/* The kernel's struct sigaction on processors where libc tells it a restorer: rt_sigreturn(2). */
-struct raw_sigaction {
-	uint64_t handler, flags, restorer, mask;
+/* The start of the kernel's struct sigaction; on AArch64 libc gives no restorer. */
+struct raw_signal_action {
+	uint64_t handler, flags, restorer, mask[5];
 };
-static inline int raw_rt_sigaction(int signal, struct raw_sigaction *now)
-{
-	return (int)raw_syscall6(SYS_rt_sigaction, signal, 0, (long)now, RAW_SIGSET_SIZE, 0, 0);
-}
 
-static inline int raw_sigaltstack(const stack_t *to, stack_t *was)
+/* All zero when it cannot be told. */
+static inline void raw_signal_action(int signal, struct raw_signal_action *action)
 {
-	return (int)raw_syscall3(SYS_sigaltstack, (long)to, (long)was, 0);
+	*action = (struct raw_signal_action){ 0 };
+	raw_syscall6(SYS_rt_sigaction, signal, 0, (long)action, RAW_SIGSET_SIZE, 0, 0);
 }
 
 static inline int raw_rt_sigpending(uint64_t *set)
