@@ -331,6 +331,11 @@ static inline void *raw_mmap(void *hint, size_t n, int protection, int flags, in
 	return (void *)raw_syscall6(SYS_mmap, (long)hint, (long)n, protection, flags, fd, at);
 }
 
+static inline int raw_mprotect(void *p, size_t n, int protection)
+{
+	return (int)raw_syscall3(SYS_mprotect, (long)p, (long)n, protection);
+}
+
 static inline int raw_munmap(void *p, size_t n)
 {
 	return (int)raw_syscall3(SYS_munmap, (long)p, (long)n, 0);
