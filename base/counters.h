@@ -15,6 +15,7 @@
 	X(connections_http1)           /* of these, HTTP/1 was proven */                          \
 	X(connections_http2)           /* of these, HTTP/2 was, from the start or by an upgrade */ \
 	X(connections_other)           /* of these, another protocol: TLS, unknown */             \
+	X(connections_tls)             /* plaintext looked at above encryption */                 \
 	X(opaque_framing)              /* given up: ambiguous or broken HTTP framing */           \
 	X(opaque_limit)                /* given up: a named ceiling (head, headers, pipeline) */  \
 	X(opaque_memory)               /* given up: a pool was empty */                           \

@@ -6,6 +6,7 @@
 #include "base/environment.h"
 #include "base/raw.h"
 #include "hooks/real.h"
+#include "hooks/tls.h"
 #include "shim/shim.h"
 
 #define SONAME "libtagalong.so"
@@ -80,6 +81,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	real_resolve_all();
 	if (privileged() || loaded_before_us())
 		return;
+	shim_when_tls(hook_tls_look);
 	shim_start(environment_find(argc, argv, envp));
 }
 

@@ -14,7 +14,7 @@
 #include "shim/block.h"
 #include "shim/h2.h"
 #include "shim/process_state.h"
-#include "shim/span.h"
+#include "shim/tls.h"
 
 #define LOCK_SPINS  200
 #define LOCK_YIELDS 20000
@@ -75,11 +75,16 @@ static void unlock(struct conn *c)
 	atomic_store_explicit(&c->lock, 0, memory_order_release);
 }
 
+static _Atomic(struct conn *) *entry(int fd)
+{
+	return (unsigned)fd < fd_table.size ? &fd_table.conn[fd] : tls_entry(fd);
+}
+
 static struct conn *at(int fd)
 {
-	if ((unsigned)fd >= fd_table.size)
-		return NULL;
-	return atomic_load_explicit(&fd_table.conn[fd], memory_order_acquire);
+	_Atomic(struct conn *) *there = entry(fd);
+
+	return there ? atomic_load_explicit(there, memory_order_acquire) : NULL;
 }
 
 static bool lock_entered(struct conn *c)
@@ -200,6 +205,38 @@ static void begin(struct conn *c, bool inbound, bool unix_socket)
 	c->unix_socket = unix_socket;
 }
 
+static struct conn *take(bool inbound, bool unix_socket)
+{
+	struct conn *c = pool_get(&pool);
+
+	/* Somebody with a stale pointer may hold the lock for a moment. */
+	if (c)
+		atomic_store_explicit(&c->broken, 0, memory_order_relaxed);
+	if (!c || !lock(c)) {
+		if (c)
+			pool_put(&pool, c);
+		count(untracked_memory);
+		return NULL;
+	}
+	begin(c, inbound, unix_socket);
+	atomic_store_explicit(&c->references, 1, memory_order_relaxed);
+	unlock(c);
+	return c;
+}
+
+struct conn *conn_track_tls(int place, int below, bool inbound)
+{
+	struct conn *c = take(inbound, false);
+
+	if (!c)
+		return NULL;
+	c->tls = true;
+	c->below = below;
+	count(connections_tls);
+	atomic_store_explicit(entry(place), c, memory_order_release);
+	return c;
+}
+
 struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 {
 	struct conn *c;
@@ -208,21 +245,9 @@ struct conn *conn_track(int fd, bool inbound, bool unix_socket)
 		count(untracked_fd_limit);
 		goto untracked;
 	}
-	c = pool_get(&pool);
-	if (!c) {
-		count(untracked_memory);
+	c = take(inbound, unix_socket);
+	if (!c)
 		goto untracked;
-	}
-	/* Somebody with a stale pointer may hold the lock for a moment. */
-	atomic_store_explicit(&c->broken, 0, memory_order_relaxed);
-	if (!lock(c)) {
-		pool_put(&pool, c);
-		count(untracked_memory);
-		goto untracked;
-	}
-	begin(c, inbound, unix_socket);
-	atomic_store_explicit(&c->references, 1, memory_order_relaxed);
-	unlock(c);
 	count(connections_tracked);
 	fd_table_remark(fd, 0);
 	/* A program that closes twice may be given the number in two threads at once. */
@@ -256,52 +281,6 @@ void alteration_drop(struct conn *c)
 	memset(a, 0, sizeof(*a));
 }
 
-/* Whether the end of the stream is a proper end of the message that was under way. */
-static bool ends_properly(const struct conn *c, const struct exchange *e)
-{
-	const struct direction *response = e->server ? &c->out : &c->in;
-
-	if (!e->status_seen)
-		return false;
-	if (response->in_body && response->body.state == BODY_UNTIL_CLOSE)
-		return !c->error;
-	/* A client that has read the head and closes first has had enough: no error. */
-	return !e->server && !c->eof && !c->error;
-}
-
-void conn_end_exchanges(struct conn *c, const char *error)
-{
-	struct exchange *e;
-
-	if (c->h2)
-		h2_end_streams(c, error);
-	e = conn_oldest(c);
-	if (e && e->server && !e->status_seen && !c->error &&
-	    atomic_load_explicit(&c->writing, memory_order_relaxed)) {
-		/* Another thread is sending the answer: the client has it, or soon will. */
-		e->status = e->status_coming;
-		e->status_seen = e->status != 0;
-		if (e->status_seen)
-			error = NULL;
-	}
-	while ((e = conn_oldest(c)) != NULL) {
-		bool elsewhere =
-			!e->status_seen && e->forks != atomic_load_explicit(&process_state.forks,
-									    memory_order_relaxed);
-
-		/* The child that has the connection too may be answering: that is its span. */
-		if (e->server && elsewhere && !c->error && !c->eof) {
-			if (e->sampled)
-				count(spans_dropped_shared);
-		} else {
-			if (!e->error && !ends_properly(c, e))
-				e->error = error;
-			span_end(c, e);
-		}
-		conn_pop(c);
-	}
-}
-
 /* Its last descriptor is gone. Who is given it next waits for the lock. */
 static void give_back(struct conn *c)
 {
@@ -312,15 +291,18 @@ static void give_back(struct conn *c)
 
 void conn_forget(struct conn *c, int fd)
 {
+	_Atomic(struct conn *) *there = fd < 0 ? NULL : entry(fd);
 	struct conn *expected = c;
 
 	alteration_drop(c);
 	h2_close(c);
 	atomic_store_explicit(&c->body_out, false, memory_order_relaxed);
 	/* Other descriptors of this stream find out for themselves. */
-	if (fd < 0 || !atomic_compare_exchange_strong(&fd_table.conn[fd], &expected, NULL))
+	if (!there || !atomic_compare_exchange_strong(there, &expected, NULL))
 		return;
-	if (c->inbound)
+	if (c->tls)
+		tls_note_forgotten(fd, c->unseen);
+	else if (c->inbound)
 		fd_table_mark(fd, FD_WAS_INBOUND | (c->unseen ? FD_IS_UNSEEN : 0));
 	if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_relaxed) == 1)
 		give_back(c);

@@ -70,6 +70,8 @@ struct conn {
 	bool peer_known;
 	bool peer_is_metadata; /* a cloud's metadata service: nothing of ours goes there */
 	bool unix_socket;
+	bool tls;  /* above encryption: an object of the library's, its number from tls.h */
+	int below; /* of that: the socket's descriptor, or -1: not known */
 	char peer[INET6_ADDRSTRLEN + 64]; /* address as text, or a socket's path */
 };
 
@@ -87,6 +89,7 @@ int fd_table_init(void);
 bool fd_table_add(int fd, struct conn *c);    /* false: there is one */
 void fd_table_mark(int fd, unsigned marks);   /* these too */
 void fd_table_remark(int fd, unsigned marks); /* these and no others */
+void fd_table_unmark(int fd, unsigned marks); /* not these */
 
 /* The connection behind fd with its lock held and our code entered, or NULL: not tracked, a vfork
  * child, or in use by the very thread (a signal handler). Pair with conn_release(). */
@@ -121,6 +124,15 @@ uint32_t conn_in_use(void); /* for tests */
 
 /* Starts tracking. NULL: no room (counted). Not acquired. */
 struct conn *conn_track(int fd, bool inbound, bool unix_socket);
+
+/* The same for a TLS object, by its number. NULL: no room (counted). */
+struct conn *conn_track_tls(int place, int below, bool inbound);
+
+/* The descriptor to ask the kernel about: none is open under the number of a TLS object. */
+static inline int conn_descriptor(const struct conn *c, int fd)
+{
+	return c->tls && c->below >= 0 ? c->below : fd;
+}
 
 /* Gives up: every exchange ends with what is known, fd is looked at no more. Acquired before,
  * still to be released after. `counter` was counted by the caller. */

@@ -54,6 +54,15 @@ void fd_table_mark(int fd, unsigned marks)
 		process_unseen(true);
 }
 
+void fd_table_unmark(int fd, unsigned marks)
+{
+	uint8_t before = atomic_fetch_and_explicit(&fd_table.flags[fd], (uint8_t)~marks,
+						   memory_order_relaxed);
+
+	if (marks & before & FD_IS_UNSEEN)
+		process_unseen(false);
+}
+
 void fd_table_remark(int fd, unsigned marks)
 {
 	uint8_t before;

@@ -85,7 +85,7 @@ static int take_request(const struct h2_block *b, struct h2_decoded *d, bool don
 	if (!e)
 		return -ENOMEM;
 	if (!b->out)
-		link_on_request_read(e, b->fd, dontwait, c->h2->streams > 0);
+		link_on_request_read(e, conn_descriptor(c, b->fd), dontwait, c->h2->streams > 0);
 	h2_add(c, e, b->stream);
 	d->opened = e;
 	return 0;

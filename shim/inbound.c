@@ -114,7 +114,7 @@ static bool may_reserve(const struct conn *c, const struct shim_read *r)
 	/* Behind the rest of a frame of HTTP/2 comes another. */
 	bool in_body = c->in.in_body && (!c->h2 || c->in.body.remaining > r->iov[0].iov_len);
 
-	if (!inbound_inserts() || !c->inbound || in_body || !process_may_call() ||
+	if (!inbound_inserts() || !c->inbound || in_body || c->tls || !process_may_call() ||
 	    (c->role != CONN_NEW && c->role != CONN_SERVER))
 		return false;
 	if (r->iov[0].iov_len < 4 * INBOUND_HEADER_LEN ||

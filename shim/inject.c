@@ -182,7 +182,9 @@ void shim_write_begin(struct shim_write *w, int fd, const struct iovec *iov, int
 		w->conn = NULL;
 		goto release;
 	}
-	if (c->h2) {
+	if (call == SHIM_CALL_TLS_AGAIN) {
+		w->h2 = c->h2;
+	} else if (c->h2) {
 		h2_write_begin(c, w);
 	} else if (c->alter.sent) {
 		w->prepared = true;
@@ -284,6 +286,8 @@ bool inject_is_blocking(const struct shim_write *w)
 {
 	if (w->flags & MSG_DONTWAIT)
 		return false;
+	if (w->conn->tls) /* the library says itself when it would wait */
+		return true;
 	/* If it may not be asked, going on is right as well: the kernel answers EAGAIN. */
 	return !process_may_call() || !(raw_fcntl(w->fd, F_GETFL, 0) & O_NONBLOCK);
 }

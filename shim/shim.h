@@ -85,7 +85,8 @@ enum shim_call {
 	SHIM_CALL_WRITE,
 	SHIM_CALL_WRITEV,
 	SHIM_CALL_SEND,
-	SHIM_CALL_SENDMSG
+	SHIM_CALL_SENDMSG,
+	SHIM_CALL_TLS_AGAIN /* the library holds these very bytes: they go as they are */
 };
 
 /* flags: MSG_* of the call, 0 for read and readv. May shorten what is asked for. For readv and
@@ -143,6 +144,38 @@ void shim_on_sent_unseen(int fd, ssize_t n);
 void shim_on_received_unseen(int fd, ssize_t n);
 /* The stream cannot be followed any more (io_uring, MSG_ZEROCOPY, kTLS, ...). */
 void shim_make_opaque(int fd);
+
+/* ---- TLS: plaintext above encryption ---- */
+/* What of a library of OpenSSL's kind stands behind its method tables, and what is asked of its
+ * objects; of the latter none allocates, waits or leaves an error behind. */
+struct shim_tls_library {
+	int (*read)(void *ssl, void *buf, size_t len, size_t *got);
+	int (*write)(void *ssl, const void *buf, size_t len, size_t *written);
+	void (*free)(void *ssl);
+	int (*clear)(void *ssl);
+	int (*want)(const void *ssl);
+	int (*get_fd)(const void *ssl);
+	int (*is_server)(const void *ssl);
+	int (*in_init)(const void *ssl);
+	int (*get_shutdown)(const void *ssl);
+	unsigned long (*get_options)(const void *ssl);
+	void *(*get_rbio)(const void *ssl);
+	int (*test_flags)(const void *bio, int flags);
+	size_t (*get_client_random)(const void *ssl, unsigned char *to, size_t n);
+};
+
+/* look() is called when the process turns out to speak TLS: from a read or write, with our code
+ * entered. It puts shim_tls_read() and the others in front of the libraries it finds. */
+void shim_when_tls(void (*look)(void));
+/* Memory for what follows; false: none, and nothing may be put in front of anything. */
+bool shim_tls_start(void);
+
+/* In place of the library's: they call it, and return what it would have. */
+int shim_tls_read(const struct shim_tls_library *l, void *ssl, void *buf, size_t len, size_t *got);
+int shim_tls_write(const struct shim_tls_library *l, void *ssl, const void *buf, size_t len,
+		   size_t *written);
+/* Before the object is freed, or made ready for another connection. */
+void shim_tls_end(const void *ssl, bool freed);
 
 /* ---- waiting: before the real call ---- */
 void shim_on_poll(const struct pollfd *fds, nfds_t n);

@@ -257,6 +257,7 @@ static void look_http(struct span_view *v)
 	find_server(v);
 	v->scheme = e->server && e->forwarded_proto.n ? e->forwarded_proto
 		    : e->url.scheme.n                 ? e->url.scheme
+		    : v->c->tls                       ? BYTES("https")
 						      : BYTES("http");
 	if (e->server)
 		v->route = route_find(e->url.path);

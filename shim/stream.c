@@ -12,6 +12,7 @@
 #include "shim/process_state.h"
 #include "shim/request.h"
 #include "shim/span.h"
+#include "shim/tls.h"
 
 static void give_up_framing(struct conn *c, int fd)
 {
@@ -168,7 +169,7 @@ static size_t request_read(struct conn *c, int fd, const struct http1_head *head
 		return 0;
 	}
 	/* Published before it is a candidate: other threads see a whole exchange. */
-	link_on_request_read(e, fd, place->piece->dontwait, c->queued > 0);
+	link_on_request_read(e, conn_descriptor(c, fd), place->piece->dontwait, c->queued > 0);
 	added = inbound_rewrite(e, head, whole, place);
 	exchange_set_candidate(e, true);
 	conn_push(c, e);
@@ -242,6 +243,8 @@ static void response_head(struct conn *c, int fd, struct direction *d,
 		return;
 	}
 	if (tunnel) {
+		if (c->role == CONN_CLIENT)
+			tls_look(); /* what passes in there is seen by nobody here */
 		count(opaque_switched);
 		response_complete(c, e);
 		c->switched = true;
@@ -324,6 +327,8 @@ static size_t take_head(struct conn *c, int fd, struct direction *d, struct byte
 		n = keep_rest(d, rest);
 	if (n < 0 && !request)
 		note_unread_answer(c, d, rest, n);
+	if (n < 0 && c->role == CONN_NEW)
+		tls_on_other(c, fd, rest);
 	if (n < 0)
 		head_failed(c, fd, d, n);
 	if (n <= 0)

@@ -6,7 +6,8 @@
 
 bool vector_is_single(const struct shim_write *w)
 {
-	return w->call == SHIM_CALL_WRITE || w->call == SHIM_CALL_SEND;
+	return w->call == SHIM_CALL_WRITE || w->call == SHIM_CALL_SEND ||
+	       w->call == SHIM_CALL_TLS_AGAIN;
 }
 
 size_t vector_room(const struct shim_write *w)

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which objects are followed. The library itself sees to it that no two threads are inside it with
+ * one object; others may look for theirs, or be given the place of a freed one, at any time. */
+#include "shim/tls.h"
+
+#include <sys/mman.h>
+#include "base/counters.h"
+#include "base/hash.h"
+#include "base/raw.h"
+#include "base/thread.h"
+#include "shim/block.h"
+#include "shim/process_state.h"
+#include "shim/tls_hello.h"
+
+#define LOOKS_MAX   16       /* walks over the loaded objects: a library may be loaded late */
+#define ENABLE_KTLS (1 << 3) /* SSL_OP_ENABLE_KTLS: the kernel may encrypt, out of sight */
+
+static struct tls_place *_Atomic places;
+static void (*look)(void);
+static _Atomic unsigned looks;
+static _Atomic bool looking;
+
+void shim_when_tls(void (*fn)(void))
+{
+	look = fn;
+}
+
+bool shim_tls_start(void)
+{
+	char *map;
+
+	if (atomic_load_explicit(&places, memory_order_relaxed))
+		return true;
+	if (!fd_table.size || fd_table.size > TLS_FIRST)
+		return false;
+	map = (char *)raw_mmap(NULL, TLS_PLACES * sizeof(struct tls_place), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if ((unsigned long)map > -4096ul)
+		return false;
+	atomic_store_explicit(&places, (struct tls_place *)(void *)map, memory_order_release);
+	return true;
+}
+
+void tls_look(void)
+{
+	if (!look || atomic_load_explicit(&looks, memory_order_relaxed) >= LOOKS_MAX ||
+	    !process_may_call() || atomic_exchange_explicit(&looking, true, memory_order_acquire))
+		return;
+	atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed);
+	look();
+	atomic_store_explicit(&looking, false, memory_order_release);
+}
+
+void tls_on_other(const struct conn *c, int fd, struct bytes first)
+{
+	if (c->tls || !tls_hello_is(first))
+		return;
+	tls_look();
+	if (atomic_load_explicit(&places, memory_order_relaxed))
+		tls_hello_note(fd, first);
+}
+
+/* ---- places ---- */
+
+_Atomic(struct conn *) *tls_entry(int number)
+{
+	struct tls_place *p = atomic_load_explicit(&places, memory_order_acquire);
+	unsigned i = (unsigned)number - TLS_FIRST;
+
+	return p && i < TLS_PLACES ? &p[i].conn : NULL;
+}
+
+int tls_number(const struct tls_place *p)
+{
+	return TLS_FIRST + (int)(p - atomic_load_explicit(&places, memory_order_relaxed));
+}
+
+static struct tls_place *nth(const void *ssl, unsigned i)
+{
+	uint64_t h = hash_mix(0, (uintptr_t)ssl);
+
+	return &atomic_load_explicit(&places, memory_order_acquire)[(h + i) % TLS_PLACES];
+}
+
+static struct tls_place *find(const void *ssl)
+{
+	for (unsigned i = 0; i < TLS_WINDOW; i++)
+		if (atomic_load_explicit(&nth(ssl, i)->ssl, memory_order_acquire) == ssl)
+			return nth(ssl, i);
+	return NULL;
+}
+
+static struct tls_place *add(const void *ssl)
+{
+	for (unsigned i = 0; i < TLS_WINDOW; i++) {
+		struct tls_place *p = nth(ssl, i);
+		const void *none = NULL;
+
+		if (!atomic_compare_exchange_strong(&p->ssl, &none, ssl))
+			continue;
+		p->kept = NULL;
+		p->kept_n = p->kept_at = 0;
+		p->done = 0;
+		p->again = p->inside = p->established = p->searched = p->unseen = false;
+		return p;
+	}
+	count(untracked_memory);
+	return NULL;
+}
+
+/* The socket is opaque, as it was before, but what passes in it is seen here. */
+static void take_over(struct conn *c, int below)
+{
+	if ((unsigned)below < fd_table.size)
+		fd_table_unmark(below, FD_IS_UNSEEN);
+	c->below = below;
+	c->peer_known = false;
+	conn_learn_peer(c, below);
+}
+
+void tls_learn_below(const struct shim_tls_library *l, struct tls_place *p)
+{
+	const void *ssl = atomic_load_explicit(&p->ssl, memory_order_relaxed);
+	unsigned char random[TLS_RANDOM];
+	struct conn *c;
+	int below;
+
+	if (l->in_init(ssl))
+		return;
+	p->searched = true;
+	below = l->get_fd(ssl);
+	if (below < 0 && l->get_client_random(ssl, random, TLS_RANDOM) == TLS_RANDOM)
+		below = tls_hello_find(random);
+	c = below < 0 ? NULL : conn_acquire(tls_number(p));
+	if (!c)
+		return;
+	take_over(c, below);
+	conn_release(c);
+}
+
+static void mark_unseen(struct tls_place *p)
+{
+	if (!p->unseen)
+		process_unseen(true);
+	p->unseen = true;
+}
+
+static void open_at(const struct shim_tls_library *l, struct tls_place *p, const void *ssl)
+{
+	bool server = l->is_server(ssl);
+	struct conn *c;
+
+	if (l->get_options(ssl) & ENABLE_KTLS) {
+		count(opaque_switched);
+		p->searched = true;
+		return;
+	}
+	c = conn_track_tls(tls_number(p), -1, server);
+	if (!c) {
+		p->searched = true;
+		if (server)
+			mark_unseen(p);
+		return;
+	}
+	c->peer_known = true; /* nobody else has it yet */
+	tls_learn_below(l, p);
+}
+
+struct tls_place *tls_place(const struct shim_tls_library *l, const void *ssl)
+{
+	struct tls_place *p;
+
+	if (!fd_table.size || thread_state.vfork_child || process_is_vm_child())
+		return NULL;
+	if (process_is_new_child())
+		shim_fork_child();
+	p = find(ssl);
+	if (!p) {
+		p = add(ssl);
+		if (p)
+			open_at(l, p, ssl);
+	} else if (!p->searched) {
+		tls_learn_below(l, p);
+	}
+	return p;
+}
+
+void tls_note_forgotten(int number, bool unseen)
+{
+	if (unseen)
+		mark_unseen(
+			&atomic_load_explicit(&places, memory_order_relaxed)[number - TLS_FIRST]);
+}
+
+static void close_conn(struct tls_place *p)
+{
+	struct conn *c = conn_acquire(tls_number(p));
+	struct conn *seen = c ? c : atomic_load_explicit(&p->conn, memory_order_acquire);
+
+	if (!seen)
+		return;
+	if (!atomic_compare_exchange_strong(&p->conn, &seen, NULL)) {
+		if (c)
+			conn_release(c);
+	} else if (c) {
+		conn_unref(c, -1);
+	} else {
+		conn_owe(seen);
+	}
+}
+
+void shim_tls_end(const void *ssl, bool freed)
+{
+	struct tls_place *p;
+
+	if (!atomic_load_explicit(&places, memory_order_relaxed) || thread_state.vfork_child ||
+	    process_is_vm_child())
+		return;
+	p = find(ssl);
+	/* A handshake begins with a clearing, inside of a read or write that is yet to come back.
+	 */
+	if (!p || (p->inside && !freed))
+		return;
+	close_conn(p);
+	block_put(p->kept);
+	p->kept = NULL;
+	if (p->unseen)
+		process_unseen(false);
+	atomic_store_explicit(&p->ssl, NULL, memory_order_release);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which socket an object's ciphertext passes: the random bytes of its ClientHello (RFC 8446 section
+ * 4.1.2) were seen on it. */
+#ifndef SHIM_TLS_HELLO_H
+#define SHIM_TLS_HELLO_H
+
+#include "base/bytes.h"
+
+#define TLS_RANDOM 32
+
+/* Whether the first bytes of a stream are those of a ClientHello. */
+bool tls_hello_is(struct bytes first);
+
+/* Remembers that it passed fd, if its random bytes are there. */
+void tls_hello_note(int fd, struct bytes first);
+
+/* The descriptor on which it passed, or -1; it is still that socket. */
+int tls_hello_find(const unsigned char random[static TLS_RANDOM]);
+
+#endif

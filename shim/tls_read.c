@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading above encryption. What is read is a record's plaintext at most, so room for a header is
+ * what the record leaves of the program's buffer: none is reserved, and nothing is topped up. */
+#include "base/host_errno.h"
+#include "shim/tls.h"
+
+#define SSL_RECEIVED_SHUTDOWN 2
+#define BIO_SHOULD_RETRY      8
+enum ssl_want { SSL_WANT_NOTHING = 1, SSL_WANT_WRITING = 2, SSL_WANT_READING = 3 };
+
+/* Why a read brought nothing, as a socket would say it: 0 the end, -1 an error in errno, 1 it is to
+ * be tried again. As SSL_get_error() finds out, but for the queue of errors, which may allocate. */
+static ssize_t outcome(const struct shim_tls_library *l, const void *ssl)
+{
+	int want = l->want(ssl);
+	const void *bio;
+
+	if (l->get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN)
+		return 0;
+	if (want == SSL_WANT_NOTHING) {
+		host_errno_set(EPROTO);
+		return -1;
+	}
+	if (want != SSL_WANT_READING)
+		return 1;
+	bio = l->get_rbio(ssl);
+	if (!bio || l->test_flags(bio, BIO_SHOULD_RETRY))
+		return 1;
+	return host_errno() ? -1 : 0;
+}
+
+static void nothing_read(const struct shim_tls_library *l, const void *ssl, struct shim_read *r)
+{
+	int saved = host_errno();
+	ssize_t n = outcome(l, ssl);
+
+	if (n <= 0)
+		shim_read_end(r, n, 0);
+	host_errno_set(saved);
+}
+
+int shim_tls_read(const struct shim_tls_library *l, void *ssl, void *buf, size_t len, size_t *got)
+{
+	struct tls_place *p = tls_place(l, ssl);
+	struct iovec v = { buf, len };
+	struct shim_read r;
+	bool inside;
+	int result;
+
+	if (!p || !tls_followed(p))
+		return l->read(ssl, buf, len, got);
+	shim_read_begin(&r, tls_number(p), &v, 1, 0, SHIM_CALL_READ);
+	inside = p->inside;
+	p->inside = true;
+	result = l->read(ssl, buf, len, got);
+	p->inside = inside;
+	if (!p->searched)
+		tls_learn_below(l, p);
+	if (result > 0)
+		*got = (size_t)shim_read_end(&r, (ssize_t)*got, 0);
+	else
+		nothing_read(l, ssl, &r);
+	return result;
+}
