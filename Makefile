@@ -129,6 +129,7 @@ $(B)/cmd/%.o: %.c
 	$(call Q,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # Unit tests: one program a file; hooks are tested by linking them as ordinary objects.
+$(B)/unit/test_tls_%: UNIT_NEEDS += -lssl -lcrypto
 $(B)/libunit.a: $(UNIT_LIBS)
 	@rm -f $@
 	$(call Q,AR)ar rcs $@ $^

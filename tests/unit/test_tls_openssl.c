@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two ends of a real OpenSSL in this process, over a pipe that holds as little as a test wants. */
+#include <criterion/criterion.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include "base/counters.h"
+#include "hooks/tls.h"
+#include "shim/block.h"
+#include "shim/conn.h"
+#include "shim_fixture.h"
+
+#define TRIES_MAX 1000000
+#define ROOM      400000
+
+static SSL_CTX *client_context, *server_context;
+static uint32_t inherited; /* connections that this process was started with */
+
+static void make_contexts(void)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	X509_set_pubkey(cert, key);
+	cr_assert(X509_sign(cert, key, EVP_sha256()));
+	client_context = SSL_CTX_new(TLS_client_method());
+	server_context = SSL_CTX_new(TLS_method());
+	SSL_CTX_set_num_tickets(server_context, 0); /* nobody would read them */
+	cr_assert_eq(SSL_CTX_use_certificate(server_context, cert), 1);
+	cr_assert_eq(SSL_CTX_use_PrivateKey(server_context, key), 1);
+}
+
+static void start(void)
+{
+	fixture_start(NULL);
+	inherited = conn_in_use();
+	make_contexts();
+	hook_tls_look();
+}
+
+struct pair {
+	SSL *client, *server;
+};
+
+static void pair_open(struct pair *p, size_t holds)
+{
+	BIO *here, *there;
+	int a = 0, b = 0;
+
+	cr_assert_eq(BIO_new_bio_pair(&here, holds, &there, holds), 1);
+	p->client = SSL_new(client_context);
+	p->server = SSL_new(server_context);
+	SSL_set_bio(p->client, here, here);
+	SSL_set_bio(p->server, there, there);
+	SSL_set_connect_state(p->client);
+	SSL_set_accept_state(p->server);
+	for (unsigned i = 0; (a != 1 || b != 1) && i < TRIES_MAX; i++) {
+		a = SSL_do_handshake(p->client);
+		b = SSL_do_handshake(p->server);
+	}
+	cr_assert(a == 1 && b == 1);
+}
+
+static void pair_close(struct pair *p)
+{
+	SSL_free(p->client);
+	SSL_free(p->server);
+}
+
+/* What the other end has read. */
+struct heard {
+	char bytes[ROOM];
+	size_t n, at_once;
+};
+
+static void listen_to(struct heard *h, SSL *from)
+{
+	int n = SSL_read(from, h->bytes + h->n, (int)h->at_once);
+
+	if (n > 0)
+		h->n += (size_t)n;
+	else
+		cr_assert_eq(SSL_get_error(from, n), SSL_ERROR_WANT_READ);
+	cr_assert_lt(h->n + h->at_once, ROOM);
+}
+
+/* A program that keeps to the contract, and where it may moves its buffer between two tries. */
+static void say(SSL *to, const char *text, size_t n, struct heard *h, SSL *from)
+{
+	bool moving = SSL_get_mode(to) & SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+	bool partial = SSL_get_mode(to) & SSL_MODE_ENABLE_PARTIAL_WRITE;
+	char *room[2] = { malloc(n), malloc(n) };
+	size_t done = 0;
+
+	memcpy(room[0], text, n);
+	for (unsigned i = 0; done < n && i < TRIES_MAX; i++) {
+		char *now = room[moving ? i % 2 : 0];
+		int taken;
+
+		if (moving) {
+			memset(room[(i + 1) % 2], '#', n);
+			memcpy(now, text, n);
+		}
+		taken = SSL_write(to, now + done, (int)(n - done));
+		if (taken > 0) {
+			cr_assert(partial || (size_t)taken == n);
+			done += (size_t)taken;
+			cr_assert_leq(done, n);
+		} else {
+			cr_assert_eq(SSL_get_error(to, taken), SSL_ERROR_WANT_WRITE);
+			listen_to(h, from);
+		}
+	}
+	cr_assert_eq(done, n);
+	free(room[0]);
+	free(room[1]);
+}
+
+static size_t take_out_traceparent(struct heard *h)
+{
+	size_t lines = 0;
+	char *line;
+
+	h->bytes[h->n] = 0;
+	while ((line = strstr(h->bytes, "traceparent: ")) != NULL) {
+		char *end = strstr(line, "\r\n") + 2;
+
+		memmove(line, end, h->n - (size_t)(end - h->bytes) + 1);
+		h->n -= (size_t)(end - line);
+		lines++;
+	}
+	return lines;
+}
+
+static char *request(size_t body, size_t *n)
+{
+	char *text = malloc(body + 200);
+	int head =
+		sprintf(text, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", body);
+
+	for (size_t i = 0; i < body; i++)
+		text[(size_t)head + i] = (char)('a' + i % 23);
+	*n = (size_t)head + body;
+	return text;
+}
+
+static void exchange(struct pair *p, size_t body, size_t cut, size_t at_once)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	static struct heard server, client;
+	size_t n, first;
+	char *text = request(body, &n);
+
+	server = (struct heard){ .at_once = at_once };
+	client = (struct heard){ .at_once = 100 };
+	first = cut < n ? cut : n;
+	if (first)
+		say(p->client, text, first, &server, p->server);
+	if (first < n)
+		say(p->client, text + first, n - first, &server, p->server);
+	for (unsigned i = 0; server.n < n + 70 && i < TRIES_MAX; i++)
+		listen_to(&server, p->server);
+	cr_assert_eq(take_out_traceparent(&server), 1);
+	cr_assert(server.n == n && memcmp(server.bytes, text, n) == 0, "%zu of %zu", server.n, n);
+	say(p->server, answer, sizeof(answer) - 1, &client, p->client);
+	for (unsigned i = 0; client.n < sizeof(answer) - 1 && i < TRIES_MAX; i++)
+		listen_to(&client, p->client);
+	cr_assert_arr_eq(client.bytes, answer, sizeof(answer) - 1);
+	free(text);
+}
+
+Test(tls_openssl, sends_requests_whole_however_little_the_socket_takes, .init = start)
+{
+	static const long modes[] = { 0, SSL_MODE_ENABLE_PARTIAL_WRITE,
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
+				      SSL_MODE_ENABLE_PARTIAL_WRITE |
+					      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER };
+	static const size_t holds[] = { 37, 600, 3000, 17000, 50000 };
+	static const size_t bodies[] = { 0, 1, 2000, 16384, 40000 };
+	static const size_t cuts[] = { 0, 5, 60, 66, 3000 };
+	size_t sent = 0;
+
+	for (size_t m = 0; m < 4; m++) {
+		for (size_t h = 0; h < 5; h++) {
+			struct pair p;
+
+			pair_open(&p, holds[h]);
+			SSL_clear_mode(p.client, -1);
+			SSL_set_mode(p.client, modes[m]);
+			if (h == 2)
+				SSL_set_max_send_fragment(p.client, 512);
+			for (size_t i = 0; i < 25; i++, sent++)
+				exchange(&p, bodies[i / 5], cuts[i % 5], i % 3 ? 16384 : 100);
+			pair_close(&p);
+		}
+	}
+	cr_assert_eq(counted(headers_injected), sent);
+	cr_assert_eq(counted(exchanges_server), sent);
+	cr_assert_eq(counted(exchanges_client), sent);
+	cr_assert_eq(counted(connections_tls), 40);
+	cr_assert_eq(conn_in_use(), inherited);
+	cr_assert_eq(block_in_use(), 0);
+}
+
+Test(tls_openssl, keeps_nothing_of_a_write_that_is_never_repeated, .init = start)
+{
+	struct pair p;
+	size_t n;
+	char *text = request(3000, &n);
+
+	for (unsigned i = 0; i < 50; i++) {
+		pair_open(&p, 64);
+		cr_assert_lt(SSL_write(p.client, text, (int)n), 0);
+		pair_close(&p);
+	}
+	free(text);
+	cr_assert_eq(conn_in_use(), inherited);
+	cr_assert_eq(block_in_use(), 0);
+}
+
+Test(tls_openssl, leaves_other_protocols_alone, .init = start)
+{
+	static struct heard h = { .at_once = 1000 };
+	struct pair p;
+
+	pair_open(&p, 100);
+	for (unsigned i = 0; i < 20; i++)
+		say(p.client, "*1\r\n$4\r\nPING\r\n", 14, &h, p.server);
+	for (unsigned i = 0; h.n < 280 && i < TRIES_MAX; i++)
+		listen_to(&h, p.server);
+	cr_assert_eq(h.n, 280);
+	for (unsigned i = 0; i < 20; i++)
+		cr_assert_arr_eq(h.bytes + 14 * i, "*1\r\n$4\r\nPING\r\n", 14);
+	pair_close(&p);
+	cr_assert_eq(conn_in_use(), inherited);
+}
+
+Test(tls_openssl, looks_at_a_library_once, .init = start)
+{
+	struct pair p;
+
+	hook_tls_look();
+	hook_tls_look();
+	pair_open(&p, 20000);
+	exchange(&p, 10, 0, 1000);
+	pair_close(&p);
+	cr_assert_eq(counted(headers_injected), 1);
+}
