@@ -2,6 +2,7 @@
 #include "base/image.h"
 
 #include <elf.h>
+#include <sys/mman.h>
 #include "base/bytes.h"
 
 #define VERSION_HIDDEN 0x8000 /* in DT_VERSYM: not the default version of its name */
@@ -166,7 +167,7 @@ bool image_is_code(const struct image *m, uintptr_t address)
 }
 
 /* Loaders protect the pages that lie whole in PT_GNU_RELRO, from the one its start is in. */
-bool image_is_constant(const struct image *m, uintptr_t from, uintptr_t to, uintptr_t page)
+int image_protection(const struct image *m, uintptr_t from, uintptr_t to, uintptr_t page)
 {
 	for (size_t i = 0; i < m->phdr_count; i++) {
 		const ElfW(Phdr) *p = &m->phdr[i];
@@ -174,12 +175,13 @@ bool image_is_constant(const struct image *m, uintptr_t from, uintptr_t to, uint
 
 		if (p->p_type == PT_GNU_RELRO)
 			end &= ~(page - 1);
-		else if (p->p_type == PT_LOAD && p->p_flags == PF_R)
+		else if (p->p_type == PT_LOAD && p->p_flags & PF_R && !(p->p_flags & PF_W))
 			end = (end + page - 1) & ~(page - 1);
 		else
 			continue;
 		if (from >= (start & ~(page - 1)) && to <= end)
-			return true;
+			return PROT_READ |
+			       (p->p_type == PT_LOAD && p->p_flags & PF_X ? PROT_EXEC : 0);
 	}
-	return false;
+	return -1;
 }

@@ -32,8 +32,9 @@ bool image_contains(const struct image *m, uintptr_t address);
 const char *image_name(const struct image *m);
 bool image_needs(const struct image *m, const char *name);
 
-/* Whether code is there; whether [from, to) is memory that was made read-only, or always was. */
+/* Whether code is there; how [from, to), memory that is not written to, is protected (PROT_*), or
+ * -1: it can be written to, or is none of the object's. */
 bool image_is_code(const struct image *m, uintptr_t address);
-bool image_is_constant(const struct image *m, uintptr_t from, uintptr_t to, uintptr_t page);
+int image_protection(const struct image *m, uintptr_t from, uintptr_t to, uintptr_t page);
 
 #endif

@@ -164,7 +164,8 @@ static bool collect(struct tls_tables *t, const struct image *m)
 	t->from = (uintptr_t)t->table[0] & ~(PAGE_SIZE_MIN - 1);
 	t->to = ((uintptr_t)t->table[t->count - 1] + size + PAGE_SIZE_MIN - 1) &
 		~(PAGE_SIZE_MIN - 1);
-	return image_is_constant(m, t->from, t->to, PAGE_SIZE_MIN);
+	t->protection = image_protection(m, t->from, t->to, PAGE_SIZE_MIN);
+	return t->protection >= 0;
 }
 
 bool tls_tables_find(struct tls_tables *t, struct shim_tls_library *l, const struct image *ssl,
@@ -196,7 +197,8 @@ static void store(uintptr_t *word, uintptr_t value)
 
 bool tls_tables_replace(const struct tls_tables *t, const struct tls_functions *ours)
 {
-	if (raw_mprotect((void *)t->from, t->to - t->from, PROT_READ | PROT_WRITE) < 0)
+	/* Old linkers put constants beside code, which others may be executing. */
+	if (raw_mprotect((void *)t->from, t->to - t->from, t->protection | PROT_WRITE) < 0)
 		return false;
 	for (unsigned i = 0; i < t->count; i++) {
 		store(&t->table[i][t->at.free], (uintptr_t)ours->free);
@@ -204,6 +206,6 @@ bool tls_tables_replace(const struct tls_tables *t, const struct tls_functions *
 		store(&t->table[i][t->at.read], (uintptr_t)ours->read);
 		store(&t->table[i][t->at.read + 2], (uintptr_t)ours->write);
 	}
-	raw_mprotect((void *)t->from, t->to - t->from, PROT_READ);
+	raw_mprotect((void *)t->from, t->to - t->from, t->protection);
 	return true;
 }

@@ -18,7 +18,8 @@ struct tls_tables {
 	struct tls_layout at;
 	uintptr_t *table[TLS_TABLES_MAX];
 	unsigned count;
-	uintptr_t from, to; /* all of them lie in here: whole pages, read-only */
+	uintptr_t from, to; /* all of them lie in here: whole pages */
+	int protection;     /* theirs */
 };
 
 /* Whether the object is a library (or a program with it inside) whose tables are known: fills both.

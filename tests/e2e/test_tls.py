@@ -123,6 +123,23 @@ def test_a_server_that_keeps_connections_has_a_span_for_each_request(run, certif
     assert sorted(asked[s.parent_id] for s in answered) == sorted(s.path for s in answered)
 
 
+def test_a_proxy_links_what_comes_by_tls_to_what_it_asks_for_by_tls(run, certificates):
+    upstream = SERVERS["python threads"](run, certificates, True)
+    port = free_port()
+    servers.nginx(run, f"""listen 127.0.0.1:{port} ssl http2;
+        ssl_certificate {certificates.path("server.pem")};
+        ssl_certificate_key {certificates.path("server.key")};
+        location / {{ proxy_pass https://127.0.0.1:{upstream}; }}""", name="proxy")
+    for i, how in enumerate(("--http1.1", "--http2")):
+        run.call(["curl", "-sS", how, "--cacert", certificates.path("ca.pem"),
+                  f"https://localhost:{port}/thing/{i}"], traced=False)
+        answered, = run.spans.wait(1, service="server", path=f"/thing/{i}")
+        passed, = run.spans.wait(1, service="proxy", kind=CLIENT, path=f"/thing/{i}")
+        came, = run.spans.wait(1, service="proxy", kind=SERVER, path=f"/thing/{i}")
+        assert answered.parent_id == passed.span_id and passed.parent_id == came.span_id
+        assert passed.link == "header" and not came.parent_id
+
+
 def test_transfers_that_are_not_http_are_left_alone(run, certificates):
     port = free_port()
     run.start(["openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{port}", "-naccept", "1",
