@@ -163,6 +163,8 @@ static void open_at(const struct shim_tls_library *l, struct tls_place *p, const
 		return;
 	}
 	c->peer_known = true; /* nobody else has it yet */
+	/* It may have been in the middle of a write when the library was found. */
+	p->again = l->want(ssl) == TLS_WANT_WRITING && !l->in_init(ssl);
 	tls_learn_below(l, p);
 }
 

@@ -11,6 +11,9 @@
 #define TLS_PLACES 16384      /* objects followed at once; a power of two */
 #define TLS_WINDOW 16         /* places an object may have */
 
+/* What an object waits for: SSL_want(). */
+enum tls_want { TLS_WANT_NOTHING = 1, TLS_WANT_WRITING = 2, TLS_WANT_READING = 3 };
+
 /* One object. But for the first two all belongs to the thread that is inside the library with it:
  * no two ever are. */
 struct tls_place {

@@ -6,7 +6,6 @@
 
 #define SSL_RECEIVED_SHUTDOWN 2
 #define BIO_SHOULD_RETRY      8
-enum ssl_want { SSL_WANT_NOTHING = 1, SSL_WANT_WRITING = 2, SSL_WANT_READING = 3 };
 
 /* Why a read brought nothing, as a socket would say it: 0 the end, -1 an error in errno, 1 it is to
  * be tried again. As SSL_get_error() finds out, but for the queue of errors, which may allocate. */
@@ -17,11 +16,11 @@ static ssize_t outcome(const struct shim_tls_library *l, const void *ssl)
 
 	if (l->get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN)
 		return 0;
-	if (want == SSL_WANT_NOTHING) {
+	if (want == TLS_WANT_NOTHING) {
 		host_errno_set(EPROTO);
 		return -1;
 	}
-	if (want != SSL_WANT_READING)
+	if (want != TLS_WANT_READING)
 		return 1;
 	bio = l->get_rbio(ssl);
 	if (!bio || l->test_flags(bio, BIO_SHOULD_RETRY))

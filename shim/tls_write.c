@@ -14,8 +14,6 @@
 #include "shim/inject.h"
 #include "shim/tls.h"
 
-#define SSL_WANT_WRITING 2
-
 /* One write of the program's. */
 struct tls_write {
 	const struct shim_tls_library *l;
@@ -25,7 +23,7 @@ struct tls_write {
 	size_t len;
 	int result; /* of the library's last call, and errno after it */
 	int error;
-	bool no_room;
+	bool as_it_is;
 };
 
 /* Bytes of the shim's on their way into the library. */
@@ -49,7 +47,7 @@ static size_t call(struct tls_write *t, const void *buf, size_t n)
 /* The library has a record of the bytes it was given, and waits for the socket. */
 static bool holds(const struct tls_write *t)
 {
-	return t->l->want(t->ssl) == SSL_WANT_WRITING && !t->l->in_init(t->ssl) &&
+	return t->l->want(t->ssl) == TLS_WANT_WRITING && !t->l->in_init(t->ssl) &&
 	       !inject_is_fatal(t->error);
 }
 
@@ -79,7 +77,7 @@ static ssize_t write_altered(struct tls_write *t, const struct iovec *v)
 	t->result = 0;
 	if (!b.p) {
 		count(inject_skipped_memory);
-		t->no_room = true;
+		t->as_it_is = true;
 		return refused(t);
 	}
 	memcpy(b.p, v->iov_base, v->iov_len);
@@ -91,6 +89,9 @@ static ssize_t write_altered(struct tls_write *t, const struct iovec *v)
 		return (ssize_t)v->iov_len;
 	}
 	block_put(b.p);
+	/* The object was in use before it was looked at, and the library waits for other bytes. */
+	if (t->result <= 0 && !t->p->established && t->l->want(t->ssl) == TLS_WANT_NOTHING)
+		t->as_it_is = true;
 	return t->result > 0 ? (ssize_t)v->iov_len : refused(t);
 }
 
@@ -117,7 +118,7 @@ static void write_rest(struct tls_write *t, enum shim_call how)
 	bool more = true;
 	ssize_t n = 0;
 
-	t->no_room = false;
+	t->as_it_is = false;
 	shim_write_begin(&w, tls_number(t->p), &rest, 1, 0, how);
 	while (more) {
 		n = is_programs(t, w.iov) ? write_own(t, w.iov) : write_altered(t, w.iov);
@@ -176,7 +177,7 @@ static int write_followed(struct tls_write *t, size_t *written)
 		return t->result;
 	if (p->done < t->len)
 		write_rest(t, how);
-	if (t->no_room && p->done < t->len)
+	if (t->as_it_is && p->done < t->len)
 		write_rest(t, SHIM_CALL_TLS_AGAIN);
 	if (t->result <= 0)
 		return t->result;

@@ -94,9 +94,8 @@ static void say(SSL *to, const char *text, size_t n, struct heard *h, SSL *from)
 	char *room[2] = { malloc(n), malloc(n) };
 	size_t done = 0;
 
-	memcpy(room[0], text, n);
 	for (unsigned i = 0; done < n && i < TRIES_MAX; i++) {
-		char *now = room[moving ? i % 2 : 0];
+		char *now = moving ? room[i % 2] : (char *)(uintptr_t)text;
 		int taken;
 
 		if (moving) {
@@ -218,6 +217,46 @@ Test(tls_openssl, keeps_nothing_of_a_write_that_is_never_repeated, .init = start
 	free(text);
 	cr_assert_eq(conn_in_use(), inherited);
 	cr_assert_eq(block_in_use(), 0);
+}
+
+/* The library is found while it holds a record of a request that nobody has looked at. */
+static void found_late(bool read_between)
+{
+	static struct heard h;
+	struct pair p;
+	size_t n;
+	char *text = request(3000, &n), byte;
+
+	h = (struct heard){ .at_once = 1000 };
+	pair_open(&p, 64);
+	SSL_clear_mode(p.client, -1);
+	cr_assert_lt(SSL_write(p.client, text, (int)n), 0);
+	hook_tls_look();
+	if (read_between)
+		cr_assert_lt(SSL_read(p.client, &byte, 1), 0);
+	say(p.client, text, n, &h, p.server);
+	for (unsigned i = 0; h.n < n && i < TRIES_MAX; i++)
+		listen_to(&h, p.server);
+	take_out_traceparent(&h);
+	cr_assert(h.n == n && memcmp(h.bytes, text, n) == 0);
+	pair_close(&p);
+	free(text);
+}
+
+static void start_bare(void)
+{
+	fixture_start(NULL);
+	make_contexts();
+}
+
+Test(tls_openssl, goes_on_with_a_write_that_was_begun_before, .init = start_bare)
+{
+	found_late(false);
+}
+
+Test(tls_openssl, goes_on_with_it_after_a_read_too, .init = start_bare)
+{
+	found_late(true);
 }
 
 Test(tls_openssl, leaves_other_protocols_alone, .init = start)
