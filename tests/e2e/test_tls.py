@@ -140,6 +140,14 @@ def test_a_proxy_links_what_comes_by_tls_to_what_it_asks_for_by_tls(run, certifi
         assert passed.link == "header" and not came.parent_id
 
 
+def test_a_thread_that_serves_by_tls_is_who_asks(run, upstream, certificates):
+    port = SERVERS["python threads"](run, certificates, True)
+    run.call(command("curl", certificates, port, f"/relay/{upstream.port}"), traced=False)
+    asked, = run.spans.wait(1, service="server", kind=CLIENT)
+    answered, = run.spans.wait(1, service="server", kind=SERVER)
+    assert asked.link == "thread" and asked.parent_id == answered.span_id
+
+
 def test_transfers_that_are_not_http_are_left_alone(run, certificates):
     port = free_port()
     run.start(["openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{port}", "-naccept", "1",

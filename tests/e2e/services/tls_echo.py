@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTPS: answers with the body it got, or else with the traceparent headers it saw.
+"""HTTPS: answers with the body it got, or else with the traceparent headers it saw; what is asked
+for as /relay/PORT it fetches from there in clear text (threads).
     tls_echo.py threads|asyncio PORT CERTIFICATE KEY"""
 import http.server
 import ssl
 import sys
+import urllib.request
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -16,6 +18,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
+        if self.path.startswith("/relay/"):
+            url = f"http://127.0.0.1:{self.path[7:]}/from/relay"
+            self.answer(urllib.request.urlopen(url).read())
+            return
         self.answer(",".join(self.headers.get_all("traceparent", [])).encode())
 
     def do_POST(self):
