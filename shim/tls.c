@@ -4,6 +4,7 @@
 #include "shim/tls.h"
 
 #include <sys/mman.h>
+#include "base/config.h"
 #include "base/counters.h"
 #include "base/hash.h"
 #include "base/raw.h"
@@ -43,7 +44,8 @@ bool shim_tls_start(void)
 
 void tls_look(void)
 {
-	if (!look || atomic_load_explicit(&looks, memory_order_relaxed) >= LOOKS_MAX ||
+	if (!look || config.tls == TLS_OFF ||
+	    atomic_load_explicit(&looks, memory_order_relaxed) >= LOOKS_MAX ||
 	    !process_may_call() || atomic_exchange_explicit(&looking, true, memory_order_acquire))
 		return;
 	atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed);

@@ -162,3 +162,11 @@ def test_transfers_that_are_not_http_are_left_alone(run, certificates):
 def test_probes_for_the_library_find_what_they_did(run):
     probe = "import ctypes; print(hasattr(ctypes.CDLL(None), 'SSL_write'))"
     assert run.call([paths.PYTHON, "-c", probe], "probe").out == b"False\n"
+
+
+def test_it_is_left_alone_where_that_is_asked_for(run, certificates):
+    port = SERVERS["node"](run, certificates, True)
+    run.call(command("curl", certificates, port, "/"), "client", env={"TAGALONG_TLS": "off"})
+    answered, = run.spans.wait(1, service="server")
+    assert not answered.parent_id
+    assert not run.spans.select(service="client")
