@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -23,6 +24,10 @@ from programs import Kit                        # noqa: E402
 def pytest_configure(config):
     if sys.executable != paths.PYTHON and not os.path.samefile(sys.executable, paths.PYTHON):
         raise pytest.UsageError(f"run these tests with {paths.PYTHON}")
+    # Started in the background by a shell, or by nohup: what is tested must not inherit it.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
