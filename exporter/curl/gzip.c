@@ -2,12 +2,14 @@
 #include "exporter/curl/gzip.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <zlib.h>
 
 #define GZIP_WINDOW (MAX_WBITS + 16) /* zlib's way to ask for gzip */
 #define MEMORY      8                /* zlib's own default */
 #define FIRST_ROOM  4096
+#define STRETCH     8192 /* bytes compressed before whoever waits for this processor goes first */
 
 int gzip_reserve(struct gzip_buffer *b, size_t n)
 {
@@ -23,9 +25,23 @@ int gzip_reserve(struct gzip_buffer *b, size_t n)
 	return 0;
 }
 
+/* The room for what comes out is there. */
+static int compress_all(z_stream *z, size_t left)
+{
+	int state;
+
+	do {
+		z->avail_in = (uInt)(left < STRETCH ? left : STRETCH);
+		left -= z->avail_in;
+		state = deflate(z, left ? Z_NO_FLUSH : Z_FINISH);
+		sched_yield();
+	} while (state == Z_OK && left);
+	return state == Z_STREAM_END ? 0 : -ENOMEM;
+}
+
 int gzip_compress(struct gzip_buffer *b, struct bytes in)
 {
-	z_stream z = { .next_in = (Bytef *)in.p, .avail_in = (uInt)in.n };
+	z_stream z = { .next_in = (Bytef *)in.p };
 	size_t bound;
 	int err;
 
@@ -37,7 +53,7 @@ int gzip_compress(struct gzip_buffer *b, struct bytes in)
 	if (!err) {
 		z.next_out = (Bytef *)b->p + b->n;
 		z.avail_out = (uInt)bound;
-		err = deflate(&z, Z_FINISH) == Z_STREAM_END ? 0 : -ENOMEM;
+		err = compress_all(&z, in.n);
 	}
 	if (!err)
 		b->n += z.total_out;
