@@ -56,6 +56,11 @@ service:
         return [span for line in self.collected() for rs in line.get("resourceSpans", [])
                 for ss in rs["scopeSpans"] for span in ss["spans"]]
 
+    def metrics(self):
+        """Each with the attributes of its resource."""
+        return [{**metric, "resource": rm["resource"]["attributes"]} for line in self.collected()
+                for rm in line.get("resourceMetrics", []) for sm in rm["scopeMetrics"] for metric in sm["metrics"]]
+
     def wait_spans(self, n):
         wait_for(lambda: len(self.spans()) >= n, what=f"{n} spans in the Collector")
         return self.spans()

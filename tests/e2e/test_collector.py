@@ -5,6 +5,9 @@ import struct
 import pytest
 
 import otel_collector
+from harness import load, supervised
+from harness.metrics import CLIENT, SERVER, counted, latest, points_of
+from harness.ports import free_port
 from otel_collector import Collector
 from otlp_receiver import _message
 
@@ -55,6 +58,29 @@ def test_metrics_arrive(collector, transport, protocol):
     assert t.post(gauge("temperature", 21.5))["loss"] == "none", t.log()
     metric = collector.collected()[0]["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]
     assert metric["name"] == "temperature" and metric["gauge"]["dataPoints"][0]["asDouble"] == 21.5
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_a_program_did_arrives_whole(built, run, certificates, protocol, sealed):
+    """Spans, histograms and the supervisor's own counters of a program under `tagalong run`; sealed: TLS and gzip."""
+    collector, port = Collector(run, certificates if sealed else None), free_port()
+    front = supervised.start(run, None, ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", port],
+                             port=port, env={
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url(protocol), "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip" if sealed else "none", "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_METRIC_EXPORT_INTERVAL": "300", "TAGALONG_SHUTDOWN_TIMEOUT": "10000",
+        **(certificates.client_variables() if sealed else {}),
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": certificates.path("ca.pem") if sealed else None})
+    load.drive(port, 30, in_flight=1, path="/")
+    front.stop()
+    assert {(s["name"], s["kind"]) for s in collector.wait_spans(30)} == {("GET /", 2)}
+    assert len(collector.spans()) == 30
+    points = latest(points_of(collector.metrics(), SERVER))
+    assert counted(points) == 30 and sum(p.sum for p in points) > 0
+    assert {p["http.request.method"] for p in points} == {"GET"} and not points_of(collector.metrics(), CLIENT)
+    exported = latest(points_of(collector.metrics(), "otel.sdk.exporter.span.exported"))
+    assert sum(p.value for p in exported) == 30 and {p.service for p in points} == {"svc"}
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
