@@ -11,20 +11,30 @@ const zlib = require('zlib');
 const modules = path.join(process.argv[2], 'node_modules');
 const grpc = require(path.join(modules, '@grpc/grpc-js'));
 const generated = '@opentelemetry/otlp-transformer/build/src/generated/root';
-const { trace } = require(path.join(modules, generated)).opentelemetry.proto.collector;
-const Request = trace.v1.ExportTraceServiceRequest;
-const Response = trace.v1.ExportTraceServiceResponse;
+const { trace, metrics } = require(path.join(modules, generated)).opentelemetry.proto.collector;
+const signals = {
+  traces: [trace.v1.ExportTraceServiceRequest, trace.v1.ExportTraceServiceResponse],
+  metrics: [metrics.v1.ExportMetricsServiceRequest, metrics.v1.ExportMetricsServiceResponse],
+};
 const folder = process.argv[3];
 const pem = (name) => fs.readFileSync(path.join(folder, name));
 
+function amount(metric) {
+  const points = (metric.histogram || metric.sum || metric.gauge).dataPoints;
+  return points.reduce((sum, p) => sum + Number(metric.histogram ? p.count : p.asInt || 0), 0);
+}
+
 function keep(how, request) {
-  const spans = request.resourceSpans.flatMap((r) => r.scopeSpans).flatMap((s) => s.spans);
+  const resources = request.resourceSpans || request.resourceMetrics;
+  const scopes = resources.flatMap((r) => r.scopeSpans || r.scopeMetrics);
+  const spans = scopes.flatMap((s) => s.spans || []);
   const hex = (id) => (typeof id === 'string' ? id : Buffer.from(id).toString('hex'));
   console.log(JSON.stringify({
     how,
-    services: request.resourceSpans.map((r) => r.resource.attributes
+    services: resources.map((r) => r.resource.attributes
       .find((a) => a.key === 'service.name').value.stringValue),
     spans: spans.map((s) => ({ spanId: hex(s.spanId), name: s.name })),
+    metrics: scopes.flatMap((s) => s.metrics || []).map((m) => ({ name: m.name, amount: amount(m) })),
   }));
 }
 
@@ -36,6 +46,7 @@ function serve(message, answer) {
     const zipped = message.headers['content-encoding'] === 'gzip';
     const body = zipped ? zlib.gunzipSync(Buffer.concat(pieces)) : Buffer.concat(pieces);
     const json = type === 'application/json';
+    const [Request, Response] = signals[message.url.split('/').pop()];
     keep(`${message.url} ${type} ${zipped ? 'gzip' : 'none'}`,
       json ? JSON.parse(body) : Request.decode(body));
     answer.setHeader('content-type', type);
@@ -46,20 +57,23 @@ function serve(message, answer) {
 const tls = folder && { cert: pem('server.pem'), key: pem('server.key') };
 const web = tls ? https.createServer(tls, serve) : http.createServer(serve);
 const rpc = new grpc.Server();
-rpc.addService({
-  export: {
-    path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
-    requestStream: false,
-    responseStream: false,
-    requestDeserialize: (body) => Request.decode(body),
-    responseSerialize: (answer) => Buffer.from(Response.encode(answer).finish()),
-  },
-}, {
-  export: (call, done) => {
-    keep(`grpc ${call.metadata.get('grpc-encoding')[0] || 'none'}`, call.request);
-    done(null, {});
-  },
-});
+for (const [name, [Request, Response]] of [['trace.v1.TraceService', signals.traces],
+  ['metrics.v1.MetricsService', signals.metrics]]) {
+  rpc.addService({
+    export: {
+      path: `/opentelemetry.proto.collector.${name}/Export`,
+      requestStream: false,
+      responseStream: false,
+      requestDeserialize: (body) => Request.decode(body),
+      responseSerialize: (answer) => Buffer.from(Response.encode(answer).finish()),
+    },
+  }, {
+    export: (call, done) => {
+      keep(`grpc ${call.metadata.get('grpc-encoding')[0] || 'none'}`, call.request);
+      done(null, {});
+    },
+  });
+}
 const credentials = tls
   ? grpc.ServerCredentials.createSsl(null, [{ cert_chain: tls.cert, private_key: tls.key }], false)
   : grpc.ServerCredentials.createInsecure();
