@@ -216,29 +216,33 @@ static bool is_settled(const struct timespec *changed)
 	return (int64_t)(clock_realtime_ns() - at) > (int64_t)SETTLED_NS;
 }
 
-void directory_each(struct directory *d, bool all, void (*fn)(void *arg, const char *name),
-		    void *arg)
+int directory_each(struct directory *d, bool all, void (*fn)(void *arg, const char *name),
+		   void *arg)
 {
 	const struct dirent *entry;
 	struct stat st;
+	int fd, err;
 	DIR *dir;
-	int fd;
 
-	if (fstat(d->fd, &st) < 0 || (!all && st.st_mtim.tv_sec == d->changed.tv_sec &&
-				      st.st_mtim.tv_nsec == d->changed.tv_nsec))
-		return;
+	if (fstat(d->fd, &st) < 0)
+		return -errno;
+	if (!all && st.st_mtim.tv_sec == d->changed.tv_sec &&
+	    st.st_mtim.tv_nsec == d->changed.tv_nsec)
+		return 0;
 	fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
+		err = -errno;
 		if (fd >= 0)
 			close(fd);
-		return;
+		return err;
 	}
 	d->changed = is_settled(&st.st_mtim) ? st.st_mtim : (struct timespec){ 0 };
 	while ((entry = readdir(dir)) != NULL)
 		if (strncmp(entry->d_name, SHARED_PREFIX, sizeof(SHARED_PREFIX) - 1) == 0)
 			fn(arg, entry->d_name);
 	closedir(dir);
+	return 0;
 }
 
 /* ---- who else may come ---- */

@@ -38,10 +38,11 @@ void directory_wait(struct directory *d, uint32_t seen, unsigned ms);
 void directory_wake(struct directory *d);
 
 /* Calls fn for each process's file if any came or went since the last time (or `all`). Finished or
- * not: directory_look_again() has the next call see all of them again. */
+ * not: directory_look_again() has the next call see all of them again. 0, or -errno where the
+ * directory could not be read; the next call tries again. */
 void directory_look_again(struct directory *d);
-void directory_each(struct directory *d, bool all, void (*fn)(void *arg, const char *name),
-		    void *arg);
+int directory_each(struct directory *d, bool all, void (*fn)(void *arg, const char *name),
+		   void *arg);
 
 /* Whether a process still carries the directory's name in its environment, as far as we may know.
  */

@@ -153,8 +153,14 @@ static bool time_to_look(struct supervisor *s)
 
 static bool look_round(struct supervisor *s, bool look)
 {
+	int err;
+
 	directory_alive(&s->directory);
-	directory_each(&s->directory, look, meet, s);
+	err = directory_each(&s->directory, look, meet, s);
+	if (err)
+		complain(&s->complaints,
+			 "%s cannot be read (error %d): what new processes leave there waits",
+			 s->directory.path, -err);
 	return take_all(s, look);
 }
 

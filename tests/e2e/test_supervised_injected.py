@@ -17,6 +17,7 @@ from harness.wait import wait_for
 from storms import build
 
 ERRORS = {"mmap": ["ENOMEM"], "openat": ["EMFILE", "ENOMEM", "ENFILE"], "fallocate": ["ENOSPC", "ENOMEM"]}
+AGENT_ERRORS = {"mmap": "ENOMEM", "openat": "EMFILE", "socket": "EMFILE"}
 REQUESTS = 20
 
 
@@ -78,45 +79,67 @@ def test_whatever_fails_costs_no_answer_and_no_span_without_a_number(run, receiv
                 assert committed == REQUESTS and not c.stats.dropped(), told
 
 
-def agent_with_faults(run, receiver, where, log, inject=None):
-    """An agent that strace runs, a server that shares with it, and whether all of its spans come."""
-    agent = run.start(["strace", "-f", "-o", log, "-e", "trace=openat,mmap", *(["-e", f"inject={inject}"] if inject else []),
-                       paths.COMMAND, "agent", "-d", where], "agent", env=supervised.own_environment(receiver))
-    agent.wait_log("serving")
-    port, before = free_port(), len(receiver.spans)
-    server = run.start([build("soak_server"), port], "svc", port=port,
-                       env={"TAGALONG_SHARED_DIR": where, "TAGALONG_TRACES_FILE": None, "OTEL_BSP_SCHEDULE_DELAY": "50",
-                            "OTEL_BSP_MAX_QUEUE_SIZE": None})
-    assert [s.status for s in drive(port, REQUESTS, in_flight=1, path="/q{id}")] == [200] * REQUESTS
-    receiver.wait_spans(before + REQUESTS)
-    assert server.stop() == 0
-    pid = next(iter(children(agent.pid)))
-    os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: is_gone(pid), 20, "the agent to end")
-    agent.wait(15)
+class Agent:
+    """An agent that strace runs, with a call that fails, and a server that shares with it; what became of its spans."""
+
+    def __init__(self, run, receiver, where, inject=None):
+        self.log, counts = run.tmp / "calls", [run.tmp / f"{who}.tagalong.log" for who in ("agent", "svc")]
+        for f in counts:
+            f.unlink(missing_ok=True)
+        agent = run.start(["strace", "-f", "-o", self.log, "-e", f"trace={','.join(AGENT_ERRORS)}",
+                           *(["-e", f"inject={inject}"] if inject else []), paths.COMMAND, "agent", "-d", where],
+                          "agent", env=supervised.own_environment(receiver))
+        wait_for(lambda: "serving" in agent.log() or agent.p.poll() is not None, 10, "the agent")
+        self.serves = "serving" in agent.log()
+        port, before = free_port(), len(receiver.spans)
+        server = run.start([build("soak_server"), port], "svc", port=port,
+                           env={"TAGALONG_SHARED_DIR": where, "TAGALONG_TRACES_FILE": None, "TAGALONG_STATS": "true",
+                                "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "50",
+                                "OTEL_BSP_MAX_QUEUE_SIZE": None})
+        self.answers = [s.status for s in drive(port, REQUESTS, in_flight=1, path="/q{id}")]
+        self.ended = server.stop()
+        if agent.p.poll() is None:
+            pid = next(iter(children(agent.pid)))
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: is_gone(pid), 20, "the agent to end")
+        self.status = agent.wait(15)
+        self.delivered = len(receiver.spans) - before
+        # A process whose supervisor counts tells its own only when nobody has taken it over.
+        told = [f.read_text() for f in counts if f.exists()]
+        self.stats = stats_of("\n".join(told))
+        self.said = agent.log() + "".join(told)
+
+    def of_ours(self):
+        """(call, its number in its thread) of each one since the log was opened."""
+        numbers, found, begun = {}, [], False
+        for line in self.log.read_text().splitlines():
+            call = re.match(r"(\d+) +(\w+)\(", line)
+            if not call:
+                continue
+            number = numbers[call.groups()] = numbers.get(call.groups(), 0) + 1
+            if begun and (call[2], number) not in found:
+                found.append((call[2], number))
+            begun = begun or "tagalong.log" in line
+        return found
 
 
-def calls_for_a_file(log):
-    """The main thread's openat and mmap, by number, that give it the file of a process."""
-    numbers, main, opened = {"openat": 0, "mmap": 0}, None, 0
-    for line in log.splitlines():
-        call = re.match(r"(\d+) +(openat|mmap)\(", line)
-        if not call or call[1] != (main or call[1]):
-            continue
-        main = call[1]
-        numbers[call[2]] += 1
-        if '"spans-' in line:
-            opened = numbers["openat"]
-        elif opened and "MAP_SHARED" in line:
-            return opened, numbers["mmap"]
-    raise AssertionError(log)
-
-
-def test_an_agent_outlives_what_fails_once(run, receiver):
-    """Its looks at the directory and at a process's file: it looks again."""
-    where, log = run.tmp / "agent", run.tmp / "calls"
-    agent_with_faults(run, receiver, where, log)
-    opened, mapped = calls_for_a_file(log.read_text())
-    for number in range(opened - 2, opened + 2):
-        agent_with_faults(run, receiver, where, log, f"openat:error=EMFILE:when={number}")
-    agent_with_faults(run, receiver, where, log, f"mmap:error=ENOMEM:when={mapped}")
+@pytest.mark.parametrize("how", ["once", "from-then-on"])
+def test_whatever_fails_in_an_agent_costs_no_answer_and_no_span_without_a_number(run, receiver, how):
+    """Each of its threads' mappings, files and sockets, once: it looks again, or says that it cannot serve, and what
+    was waiting for it is the next one's."""
+    where = run.tmp / "agent"
+    plain = Agent(run, receiver, where)
+    assert plain.delivered == REQUESTS and plain.serves
+    places = plain.of_ours()
+    assert len(places) > 10 and {call for call, _ in places} == set(AGENT_ERRORS), plain.log.read_text()
+    owed = 0
+    for call, number in places:
+        a = Agent(run, receiver, where, f"{call}:error={AGENT_ERRORS[call]}:when={number}{'+' if how == 'from-then-on' else ''}")
+        told = f"{call} {number}: {a.status} {a.stats} {a.said}\n{a.log.read_text()[-2000:]}"
+        assert "INJECTED" in a.log.read_text(), told
+        assert a.ended == 0 and a.answers == [200] * REQUESTS, told
+        assert (a.status == 0) == a.serves, told
+        owed += REQUESTS - a.delivered - a.stats.dropped()
+        assert owed == 0 or (owed > 0 and (how == "from-then-on" or not a.serves)), told
+        assert owed == 0 or not a.serves or "cannot be" in a.said or "is not read" in a.said, told
+    assert Agent(run, receiver, where).delivered == owed + REQUESTS
