@@ -21,6 +21,20 @@ AGENT_ERRORS = {"mmap": "ENOMEM", "openat": "EMFILE", "socket": "EMFILE"}
 REQUESTS = 20
 
 
+def calls_since(log, written, times=1):
+    """(call, its number in its thread) of each one in strace's log since `written` stood in it so often."""
+    numbers, found, begun = {}, [], 0
+    for line in log.read_text().splitlines():
+        call = re.match(r"(\d+) +(\w+)\(", line)
+        if not call:
+            continue
+        number = numbers[call.groups()] = numbers.get(call.groups(), 0) + 1
+        if begun >= times and (call[2], number) not in found:
+            found.append((call[2], number))
+        begun += written in line
+    return found
+
+
 class Calls:
     """A server that strace runs, with calls that fail; what it answered and counted."""
 
@@ -41,20 +55,6 @@ class Calls:
         self.status = front.wait(15)
         self.stats = stats_of(counts.read_text().replace(" shared:", ""))
 
-    def of_ours(self):
-        """(call, its number) of each one since the library has said where it writes its log."""
-        numbers, found = dict.fromkeys(ERRORS, 0), []
-        begun = 0
-        for line in self.log.read_text().splitlines():
-            call = re.match(r"\d+ +(\w+)\(", line)
-            if not call:
-                continue
-            numbers[call[1]] += 1
-            if begun >= 2:
-                found.append((call[1], numbers[call[1]]))
-            begun += "tagalong.log" in line
-        return found
-
 
 @pytest.mark.parametrize("how", ["once", "from-then-on"])
 def test_whatever_fails_costs_no_answer_and_no_span_without_a_number(run, receiver, how):
@@ -62,7 +62,7 @@ def test_whatever_fails_costs_no_answer_and_no_span_without_a_number(run, receiv
     supervised.agent(run, receiver, where)
     plain = Calls(run, receiver, where)
     receiver.wait_spans(REQUESTS)
-    places = plain.of_ours()
+    places = calls_since(plain.log, "tagalong.log", 2)
     # Its control file and its own one, opened and mapped, among others.
     assert len(places) > 15 and {"mmap", "openat", "fallocate"} <= {call for call, _ in places}, plain.log.read_text()
     for call, number in places:
@@ -109,28 +109,15 @@ class Agent:
         self.stats = stats_of("\n".join(told))
         self.said = agent.log() + "".join(told)
 
-    def of_ours(self):
-        """(call, its number in its thread) of each one since the log was opened."""
-        numbers, found, begun = {}, [], False
-        for line in self.log.read_text().splitlines():
-            call = re.match(r"(\d+) +(\w+)\(", line)
-            if not call:
-                continue
-            number = numbers[call.groups()] = numbers.get(call.groups(), 0) + 1
-            if begun and (call[2], number) not in found:
-                found.append((call[2], number))
-            begun = begun or "tagalong.log" in line
-        return found
-
 
 @pytest.mark.parametrize("how", ["once", "from-then-on"])
 def test_whatever_fails_in_an_agent_costs_no_answer_and_no_span_without_a_number(run, receiver, how):
-    """Each of its threads' mappings, files and sockets, once: it looks again, or says that it cannot serve, and what
+    """Its mappings, files and sockets: it looks again, or says that it cannot serve, and what
     was waiting for it is the next one's."""
     where = run.tmp / "agent"
     plain = Agent(run, receiver, where)
     assert plain.delivered == REQUESTS and plain.serves
-    places = plain.of_ours()
+    places = calls_since(plain.log, "tagalong.log")
     assert len(places) > 10 and {call for call, _ in places} == set(AGENT_ERRORS), plain.log.read_text()
     owed = 0
     for call, number in places:
