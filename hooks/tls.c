@@ -72,13 +72,12 @@ static bool consider(void *arg, const struct image *m)
 		objects_each(is_its_crypto, &s);
 	/* One that has our functions already is not proven: they are no code of its own. */
 	if (s.found.phdr && tls_tables_find(&tables, &library[libraries], m, &s.found) &&
-	    tls_tables_replace(&tables, &functions[libraries]))
+	    shim_tls_start() && tls_tables_replace(&tables, &functions[libraries]))
 		libraries++;
 	return false;
 }
 
 void hook_tls_look(void)
 {
-	if (shim_tls_start())
-		objects_each(consider, NULL);
+	objects_each(consider, NULL);
 }

@@ -9,6 +9,7 @@
 #include "shim/descriptors.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
+#include "shim/tls.h"
 
 #define INHERITED_MAX 256 /* descriptors looked at when the program starts */
 
@@ -50,6 +51,8 @@ void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t
 	link_on_accept();
 	c = conn_track(fd, true,
 		       peer && len >= sizeof(peer->sa_family) && peer->sa_family == AF_UNIX);
+	if (c)
+		tls_on_accept();
 	if (!c || !peer || len < sizeof(peer->sa_family) || peer->sa_family == AF_UNIX)
 		return;
 	c = conn_acquire(fd);

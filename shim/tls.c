@@ -53,6 +53,16 @@ void tls_look(void)
 	atomic_store_explicit(&looking, false, memory_order_release);
 }
 
+void tls_on_accept(void)
+{
+	static _Atomic bool accepted;
+
+	if (atomic_load_explicit(&accepted, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&accepted, true, memory_order_relaxed);
+	tls_look();
+}
+
 void tls_on_other(const struct conn *c, int fd, struct bytes first)
 {
 	if (c->tls || !tls_hello_is(first))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks for a URL of https, with a file as body if one is named, and writes the answer out.
-    tls_ask.py urllib|aiohttp AUTHORITY URL [FILE]"""
+    tls_ask.py urllib|aiohttp|requests|httpx AUTHORITY URL [FILE]"""
 import asyncio
 import ssl
 import sys
@@ -23,8 +23,21 @@ def by_aiohttp(url, body, context):
     return asyncio.run(ask())
 
 
+def by_requests(url, body, _):
+    import requests
+    with requests.Session() as s:
+        return s.request("POST" if body else "GET", url, data=body, verify=sys.argv[2], timeout=60).content
+
+
+def by_httpx(url, body, context):
+    import httpx
+    with httpx.Client(http2=True, verify=context, timeout=60) as c:
+        return c.request("POST" if body else "GET", url, content=body).content
+
+
 if __name__ == "__main__":
     tls = ssl.create_default_context(cafile=sys.argv[2])
     data = open(sys.argv[4], "rb").read() if len(sys.argv) > 4 else None
-    ask = {"urllib": by_urllib, "aiohttp": by_aiohttp}[sys.argv[1]]
+    ask = {"urllib": by_urllib, "aiohttp": by_aiohttp, "requests": by_requests,
+           "httpx": by_httpx}[sys.argv[1]]
     sys.stdout.buffer.write(ask(sys.argv[3], data, tls))
