@@ -68,6 +68,7 @@ enum { OTLP_HTTP_PROTOBUF, OTLP_HTTP_JSON, OTLP_GRPC };
 enum { ROUTE_AUTO, ROUTE_OFF };
 enum { INBOUND_AUTO, INBOUND_ON, INBOUND_OFF };
 enum { TLS_AUTO, TLS_OFF };
+enum { PYTHON_AUTO, PYTHON_OFF };
 enum { LINK_EXACT, LINK_BEST };
 
 extern struct config config;

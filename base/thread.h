@@ -8,6 +8,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a runtime of flows (shim/flow.h) and the calls it makes tell each other. */
+struct thread_flow {
+	/* Set before a call: whose work it does. */
+	uint8_t trace_id[16], span_id[8], flags;
+	bool known;
+	bool remote; /* the span is another process's */
+	uint32_t exchange, generation;
+	/* Left by a call: the connection it worked on, and the request it read or answered. */
+	struct {
+		uint64_t serial;
+		uint32_t conn, sequence;
+		uint32_t exchange, generation;
+		uint8_t trace_id[16], span_id[8], flags;
+		bool remote, accepted, answered, thread_ok;
+		uint8_t opened; /* requests read */
+	} seen;
+};
+
 struct thread_state {
 	int depth;         /* inside our own code; a signal handler may find it > 0 */
 	int vfork_child;   /* set by hooks/vfork_*.S in a vfork child, which borrows our memory */
@@ -20,6 +38,8 @@ struct thread_state {
 	bool waits_on_inbound; /* ever waited on a set with an inbound connection: an event loop */
 	struct guard *guard;   /* where to go on when archive code gives up: base/guard.h */
 	uint8_t ring_shard;    /* where this thread last found a free shard, + 1 */
+	struct thread_flow flow;
+	uint64_t flow_reading; /* the connection that the callback which runs now has read from */
 };
 
 /* initial-exec: the first touch of a global-dynamic variable may call malloc, which may be what

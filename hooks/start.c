@@ -5,6 +5,7 @@
 #include <link.h>
 #include "base/environment.h"
 #include "base/raw.h"
+#include "hooks/python.h"
 #include "hooks/real.h"
 #include "hooks/tls.h"
 #include "shim/shim.h"
@@ -82,6 +83,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	if (privileged() || loaded_before_us())
 		return;
 	shim_when_tls(hook_tls_look);
+	shim_when_serving(hook_python_look);
 	shim_start(environment_find(argc, argv, envp));
 }
 

@@ -185,6 +185,28 @@ struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation)
 	return NULL;
 }
 
+struct conn *conn_acquire_serial(uint32_t index, uint64_t serial)
+{
+	struct conn *c = pool_at(&pool, index);
+
+	if (!may_look() || !lock_entered(c))
+		return NULL;
+	if (atomic_load_explicit(&c->serial, memory_order_relaxed) == serial)
+		return taken(c, -1);
+	leave(c);
+	return NULL;
+}
+
+const struct conn *conn_at(uint32_t index)
+{
+	return pool_at(&pool, index);
+}
+
+uint32_t conn_index(const struct conn *c)
+{
+	return pool_index(&pool, c);
+}
+
 void conn_release(struct conn *c)
 {
 	uint32_t generation = atomic_load_explicit(&c->generation, memory_order_relaxed);
@@ -200,9 +222,14 @@ void conn_release(struct conn *c)
 
 static void begin(struct conn *c, bool inbound, bool unix_socket)
 {
+	static _Atomic uint64_t serials;
+
 	memset(&c->broken, 0, sizeof(*c) - offsetof(struct conn, broken));
 	c->inbound = inbound;
 	c->unix_socket = unix_socket;
+	atomic_store_explicit(&c->serial,
+			      atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1,
+			      memory_order_release);
 }
 
 static struct conn *take(bool inbound, bool unix_socket)

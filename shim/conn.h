@@ -49,6 +49,9 @@ struct conn {
 	_Atomic uint32_t writing;    /* the mark of the write that is between begin and end, or 0 */
 	_Atomic uint32_t last_mark;  /* marks are counted up: an overtaken writer knows itself */
 	_Atomic bool body_out;       /* the next bytes written go on with a body: no need to look */
+	_Atomic uint64_t serial;     /* no other connection of the process has or had it */
+	_Atomic uint32_t awaited;    /* the last of them that somebody was waiting for */
+	_Atomic uint32_t requests;   /* read on it so far: the newest one's sequence (flow.h) */
 	uint8_t role;
 	_Atomic bool inbound; /* accepted (or received from another process) */
 	bool written, read;   /* any bytes yet */
@@ -99,6 +102,11 @@ struct conn *conn_acquire(int fd);
  * descriptor is gone by now. (fd may mean another one, if c has more.) */
 struct conn *conn_reacquire(struct conn *c, int fd, uint32_t generation);
 void conn_release(struct conn *c);
+
+/* By its place in the pool, if the connection there is (or was last) the one of this serial. */
+struct conn *conn_acquire_serial(uint32_t index, uint64_t serial);
+const struct conn *conn_at(uint32_t index);
+uint32_t conn_index(const struct conn *c);
 
 /* The connection behind fd without its lock, to be remembered over a call: conn_reacquire() tells
  * whether it still is. NULL: not tracked. */

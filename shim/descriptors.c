@@ -7,6 +7,7 @@
 #include "exporter/exporter.h"
 #include "shim/conn.h"
 #include "shim/descriptors.h"
+#include "shim/flow.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
 #include "shim/tls.h"
@@ -49,10 +50,13 @@ void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t
 		return;
 	process_flag_set(listener);
 	link_on_accept();
+	flow_on_serving();
 	c = conn_track(fd, true,
 		       peer && len >= sizeof(peer->sa_family) && peer->sa_family == AF_UNIX);
-	if (c)
+	if (c) {
 		tls_on_accept();
+		flow_note_accept(c);
+	}
 	if (!c || !peer || len < sizeof(peer->sa_family) || peer->sa_family == AF_UNIX)
 		return;
 	c = conn_acquire(fd);
@@ -65,6 +69,7 @@ void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t
 void shim_on_listen(int fd)
 {
 	process_flag_set(listener);
+	flow_on_serving();
 	/* A listener carries no bytes. */
 	if (shim_tracked(fd))
 		shim_before_close(fd);

@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/counters.h"
 #include "shim/block.h"
+#include "shim/flow.h"
 #include "shim/request.h"
 #include "shim/route.h"
 #include "shim/span.h"
@@ -87,6 +88,8 @@ static int take_request(const struct h2_block *b, struct h2_decoded *d, bool don
 	if (!b->out)
 		link_on_request_read(e, conn_descriptor(c, b->fd), dontwait, c->h2->streams > 0);
 	h2_add(c, e, b->stream);
+	if (!b->out)
+		flow_note_request(c, e);
 	d->opened = e;
 	return 0;
 }

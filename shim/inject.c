@@ -18,6 +18,7 @@
 #include "base/readable.h"
 #include "base/thread.h"
 #include "shim/block.h"
+#include "shim/flow.h"
 #include "shim/h2.h"
 #include "shim/link.h"
 #include "shim/process_state.h"
@@ -100,6 +101,7 @@ static void answer_begins(struct conn *c, const struct shim_write *w)
 		return;
 	first = vector_beginning(w, STATUS_LOOK);
 	e->status_coming = http1_peek_status(first);
+	flow_note_answer(c, e);
 	if (e->status_coming && !atomic_load_explicit(&e->answered, memory_order_relaxed))
 		link_on_answer(e);
 }

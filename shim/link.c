@@ -108,6 +108,30 @@ static void link_by_header(struct link *link, const struct http1_head *head)
 	link->rewrite = true;
 }
 
+/* ---- rule "flow" ---- */
+
+/* What is written on a connection of HTTP/2 may be another's request, that waited to be flushed. */
+static bool link_by_flow(struct link *link, const struct http1_head *head)
+{
+	const struct thread_flow *flow = &thread_state.flow;
+	struct exchange_view view;
+
+	if (!flow->known || head->http2)
+		return false;
+	link->rule = LINK_RULE_FLOW;
+	memcpy(link->parent.trace_id, flow->trace_id, 16);
+	memcpy(link->parent.span_id, flow->span_id, 8);
+	link->parent.flags = flow->flags;
+	link->has_parent = trace_id_valid(flow->trace_id);
+	link->parent_remote = flow->remote;
+	/* Answered long ago, it may be gone, and its tracestate and baggage with it. */
+	if (exchange_peek(flow->exchange, &view) && view.generation == flow->generation) {
+		link->exchange = view.index;
+		link->generation = view.generation;
+	}
+	return true;
+}
+
 /* ---- rule "thread" ---- */
 
 static bool own_exchange(struct exchange_view *view)
@@ -272,6 +296,7 @@ void link_find(struct link *link, const struct http1_head *head)
 		link_by_header(link, head);
 		return;
 	}
-	if (link_by_thread(link, head) || link_by_process(link) || link_by_only(link))
+	if (link_by_flow(link, head) || link_by_thread(link, head) || link_by_process(link) ||
+	    link_by_only(link))
 		return;
 }

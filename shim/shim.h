@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include "base/bytes.h"
+#include "base/thread.h"
+#include "shim/wire/traceparent.h"
 
 /* ---- start and end ---- */
 void shim_start(char **envp); /* constructor: configuration, tables, exporter */
@@ -176,6 +178,60 @@ int shim_tls_write(const struct shim_tls_library *l, void *ssl, const void *buf,
 		   size_t *written);
 /* Before the object is freed, or made ready for another connection. */
 void shim_tls_end(const void *ssl, bool freed);
+
+/* ---- flows: a runtime that knows whose work it does ---- */
+/* What a runtime's context carries, as bytes: it may be copied and compared. Zero: nothing. */
+struct shim_flow {
+	uint64_t magic;
+	uint64_t serial;   /* of the inbound connection */
+	uint32_t conn;     /* its place */
+	uint32_t sequence; /* of the request on it, from 1 */
+	uint32_t exchange, generation;
+	struct span_context context; /* of our span of the request */
+	bool remote;
+	uint8_t kind; /* enum flow_kind */
+	bool chained; /* this context belongs to the connection, as its parents did */
+};
+
+/* How the context came to be that a call is made in. */
+enum shim_flow_style {
+	SHIM_FLOW_ANY, /* nothing is known but the thread */
+	SHIM_FLOW_OWN /* one that no other connection's work runs in, though the thread is shared */
+};
+
+/* look() is called when the process turns out to serve: from listen() or accept(), again and again
+ * until it answers that there is nothing more to find. */
+void shim_when_serving(bool (*look)(void));
+
+/* Around a call of the runtime's that may read or write on a socket. `now`: what the context
+ * carries, NULL nothing. */
+void shim_flow_begin(struct thread_flow *saved, const struct shim_flow *now);
+/* True: *now (in: what the context carries, all zero for nothing) has changed. */
+bool shim_flow_end(const struct thread_flow *saved, struct shim_flow *now,
+		   enum shim_flow_style style);
+/* Whether shim_flow_end() has something to look at. */
+static inline bool shim_flow_seen(void)
+{
+	const struct thread_flow *f = &thread_state.flow;
+
+	return f->seen.opened || f->seen.accepted || f->seen.answered;
+}
+
+/* Who was waiting for something is woken by the callback that has read: it is this request that he
+ * waited for. */
+static inline bool shim_flow_reading(void)
+{
+	return thread_state.flow_reading;
+}
+void shim_flow_awaited(const struct shim_flow *now);
+
+/* What a context that is copied from one that carries `parent` for a piece of work of its own shall
+ * carry. False: the same. May mark the parent as used. */
+bool shim_flow_child(struct shim_flow *parent, struct shim_flow *child);
+
+/* The request of a flow, for runtimes that carry it in the head itself (rule "header"). False: not
+ * known, or nothing of ours may go out unseen. */
+bool shim_flow_traceparent(const struct shim_flow *f, char text[static TRACEPARENT_LEN + 1]);
 
 /* ---- waiting: before the real call ---- */
 void shim_on_poll(const struct pollfd *fds, nfds_t n);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "shim/block.h"
+#include "shim/flow.h"
 #include "shim/h2.h"
 #include "shim/inbound.h"
 #include "shim/link.h"
@@ -173,6 +174,7 @@ static size_t request_read(struct conn *c, int fd, const struct http1_head *head
 	added = inbound_rewrite(e, head, whole, place);
 	exchange_set_candidate(e, true);
 	conn_push(c, e);
+	flow_note_request(c, e);
 	c->upgrade_table = stream_upgrade_table(head, whole);
 	c->in.body = http1_request_body(head);
 	if (bytes_equal(e->method, BYTES("CONNECT")))

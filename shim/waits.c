@@ -22,6 +22,7 @@ static struct thread_state *observer(void)
 {
 	struct thread_state *t = &thread_state;
 
+	t->flow_reading = 0;
 	return t->vfork_child || t->waits_on_inbound ? NULL : t;
 }
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/python_api.h"
+
+#include "base/bytes.h"
+
+#define MINOR_FIRST 8
+#define MINOR_LAST  14
+#define VERSION_MAX 200
+
+struct python_api python;
+
+/* "3.11.2 (main, ...) [GCC ...]"; without a GIL: "3.13.0 experimental free-threading build (...".
+ */
+static bool version_is_known(const char *version)
+{
+	struct bytes v = bytes_of(version);
+	uint64_t minor;
+
+	if (v.n > VERSION_MAX)
+		v.n = VERSION_MAX;
+	for (size_t i = 0; i + 14 <= v.n; i++)
+		if (memcmp(v.p + i, "free-threading", 14) == 0)
+			return false;
+	if (!bytes_start_with(v, BYTES("3.")))
+		return false;
+	v = (struct bytes){ v.p + 2, v.n - 2 };
+	return bytes_to_u64(bytes_split(&v, '.'), &minor) == 0 && minor >= MINOR_FIRST &&
+	       minor <= MINOR_LAST;
+}
+
+bool python_api_find(const struct image *m)
+{
+	const char *(*version)(void) = (const char *(*)(void))image_find(m, "Py_GetVersion");
+	bool all = true;
+
+	if (!version || !image_find(m, "PyContextVar_New") || !version_is_known(version()) ||
+	    image_find(m, "_Py_MergeZeroLocalRefcount"))
+		return false;
+#define FUNCTION(type, name, parameters)                        \
+	python.name = (type(*) parameters)image_find(m, #name); \
+	all &= python.name != NULL;
+	PYTHON_API(FUNCTION)
+#undef FUNCTION
+	python.interpreter = (void *(*)(void))image_find(m, "PyInterpreterState_Get");
+	if (!python.interpreter)
+		python.interpreter = (void *(*)(void))image_find(m, "_PyInterpreterState_Get");
+	python.none = image_find(m, "_Py_NoneStruct");
+	python.list_type = image_find(m, "PyList_Type");
+	python.tuple_type = image_find(m, "PyTuple_Type");
+	python.bytes_type = image_find(m, "PyBytes_Type");
+	return all && python.interpreter && python.none && python.list_type && python.tuple_type &&
+	       python.bytes_type;
+}
+
+struct python_object *python_attribute(const char *module, const char *name)
+{
+	struct python_object *key = python.PyUnicode_FromString(module), *m, *found = NULL;
+
+	m = key ? python.PyImport_GetModule(key) : NULL;
+	if (m)
+		found = python.PyObject_GetAttrString(m, name);
+	if (!found)
+		python.PyErr_Clear();
+	if (key)
+		python.Py_DecRef(key);
+	if (m)
+		python.Py_DecRef(m);
+	return found;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/python_tables.h"
+
+#include "base/bytes.h"
+
+#define NAME_MAX_LEN 64
+
+struct range {
+	uintptr_t from, to;
+};
+
+static bool has(const struct range *r, const void *p)
+{
+	return (uintptr_t)p >= r->from && (uintptr_t)p < r->to;
+}
+
+/* Where constants of the object may lie: from its first byte in memory to its last in the file. */
+static struct range whole(const struct image *m)
+{
+	struct range r = { UINTPTR_MAX, 0 };
+
+	for (size_t i = 0; i < m->phdr_count; i++) {
+		uintptr_t start = m->base + m->phdr[i].p_vaddr;
+
+		if (m->phdr[i].p_type != PT_LOAD)
+			continue;
+		if (start < r.from)
+			r.from = start;
+		if (start + m->phdr[i].p_filesz > r.to)
+			r.to = start + m->phdr[i].p_filesz;
+	}
+	return r;
+}
+
+static bool readable(const struct image *m, const void *p)
+{
+	for (size_t i = 0; i < m->phdr_count; i++)
+		if (m->phdr[i].p_type == PT_LOAD && m->phdr[i].p_flags & PF_R &&
+		    (uintptr_t)p - (m->base + m->phdr[i].p_vaddr) + NAME_MAX_LEN <=
+			    m->phdr[i].p_memsz)
+			return true;
+	return false;
+}
+
+static bool is_named(const struct image *m, const struct range *r, const char *p, const char *name)
+{
+	return has(r, p) && readable(m, p) && strcmp(p, name) == 0;
+}
+
+struct python_method *python_table_method(struct python_method *table, const char *name)
+{
+	for (unsigned i = 0; table[i].name && i < PYTHON_METHODS_MAX; i++)
+		if (strcmp(table[i].name, name) == 0)
+			return &table[i];
+	return NULL;
+}
+
+/* A row's neighbours are rows, up to the one without a name. */
+static bool is_row(const struct image *m, const struct range *r, const struct python_method *row)
+{
+	return has(r, row->name) && readable(m, row->name) && row->function;
+}
+
+static struct python_method *first_row(const struct image *m, const struct range *data,
+				       const struct range *r, struct python_method *row)
+{
+	for (unsigned i = 0; i < PYTHON_METHODS_MAX && has(data, row - 1); i++) {
+		if (!is_row(m, r, row - 1))
+			return row;
+		row--;
+	}
+	return NULL;
+}
+
+static bool ends(const struct image *m, const struct range *data, const struct range *r,
+		 const struct python_method *row)
+{
+	for (unsigned i = 0; i < PYTHON_METHODS_MAX; i++, row++) {
+		if (!has(data, row) || !has(data, (const char *)(row + 1) - 1))
+			return false;
+		if (!row->name)
+			return true;
+		if (!is_row(m, r, row))
+			return false;
+	}
+	return false;
+}
+
+/* Methods of these names, in the module's own code. */
+static bool has_all(const struct image *m, struct python_method *table, const char *const *names)
+{
+	for (; *names; names++) {
+		const struct python_method *row = python_table_method(table, *names);
+
+		if (!row || !image_is_code(m, (uintptr_t)row->function))
+			return false;
+	}
+	return true;
+}
+
+/* The data that stays writable: what is read-only after relocation lies in front of it. */
+static struct range writable(const struct image *m, const ElfW(Phdr) * data)
+{
+	struct range r = { m->base + data->p_vaddr, m->base + data->p_vaddr + data->p_filesz };
+
+	for (size_t i = 0; i < m->phdr_count; i++) {
+		uintptr_t end = m->base + m->phdr[i].p_vaddr + m->phdr[i].p_memsz;
+
+		if (m->phdr[i].p_type == PT_GNU_RELRO && end > r.from && end <= r.to)
+			r.from = end;
+	}
+	r.from = (r.from + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
+	return r;
+}
+
+struct python_method *python_table_find(const struct image *m, const char *const *names,
+					const char *without)
+{
+	struct range r = whole(m);
+	struct python_method *found = NULL;
+
+	for (size_t i = 0; i < m->phdr_count; i++) {
+		struct range data;
+
+		if (m->phdr[i].p_type != PT_LOAD || !(m->phdr[i].p_flags & PF_W))
+			continue;
+		data = writable(m, &m->phdr[i]);
+		for (uintptr_t at = data.from; at + sizeof(struct python_method) <= data.to;
+		     at += sizeof(void *)) {
+			struct python_method *row = (struct python_method *)at, *table;
+
+			if (!is_named(m, &r, row->name, names[0]) || !is_row(m, &r, row))
+				continue;
+			table = first_row(m, &data, &r, row);
+			if (!table || !ends(m, &data, &r, table) || !has_all(m, table, names) ||
+			    (without && python_table_method(table, without)))
+				continue;
+			if (found)
+				return NULL;
+			found = table;
+		}
+	}
+	return found;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rule "flow": a runtime carries with each piece of its work, in contexts of its own, which inbound
+ * request it is for. What is carried names the request, not the connection it came on: the next one
+ * on the same connection is another, and work that goes on behind an answer stays the first one's.
+ *
+ *	NONE        the request is not known: requests were read before earlier ones were answered
+ *	ACCEPTED    the context that accepted; one piece of work made in it takes the connection
+ *over CONNECTION  works for all of a connection: the request on it that is open READER      an
+ *event loop's, that reads for one connection: the last request it has read THREAD      a thread
+ *that reads and answers: the last request it has read REQUEST     that request, for ever
+ */
+#ifndef SHIM_FLOW_H
+#define SHIM_FLOW_H
+
+#include "shim/conn.h"
+
+enum flow_kind {
+	FLOW_NONE,
+	FLOW_ACCEPTED,
+	FLOW_CONNECTION,
+	FLOW_READER,
+	FLOW_THREAD,
+	FLOW_REQUEST
+};
+
+/* What this thread's call does, the connection acquired: told to shim_flow_end(). */
+void flow_note_accept(const struct conn *c);
+void flow_note_request(struct conn *c, struct exchange *e); /* read; pushed already */
+void flow_note_answer(const struct conn *c, struct exchange *e);
+
+/* The process accepts, or will. */
+void flow_on_serving(void);
+
+#endif
