@@ -7,15 +7,17 @@
 
 #include "base/objects.h"
 #include "hooks/python_flow.h"
+#include "hooks/python_grpc.h"
 #include "hooks/python_tables.h"
 #include "hooks/python_task.h"
 
-#define METHODS(X)                                                                      \
-	X(accept, _accept)                                                              \
-	X(read, recv)                                                                   \
-	X(read, recv_into)                                                              \
-	X(read, recvfrom) X(read, recvfrom_into) X(read, recvmsg) X(read, recvmsg_into) \
-		X(write, send) X(write, sendall) X(write, sendmsg)
+#define METHODS(X)                                                                   \
+	X(accept, _accept)                                                           \
+	X(read, recv)                                                                \
+	X(read, recv_into)                                                           \
+	X(read, recvfrom)                                                            \
+	X(read, recvfrom_into) X(read, recvmsg) X(read, recvmsg_into) X(write, send) \
+		X(write, sendall) X(write, sendmsg)
 #define TLS_METHODS(X) X(read, read) X(write, write)
 
 typedef struct python_object *(*plain_fn)(struct python_object *, struct python_object *);
@@ -48,19 +50,16 @@ static void begin(struct call *c, enum move move)
 		python.Py_DecRef(value);
 }
 
-/* What has been imported by now. */
-static void look_for_modules(void)
-{
-	python_task_find();
-}
-
 static void take_up(const struct call *c, enum move move)
 {
 	struct python_object *value;
 	struct shim_flow now = { .serial = 0 }, *carried;
 
+	/* What has been imported by now. */
 	if (move == MOVE_accept)
-		look_for_modules();
+		python_task_find();
+	else if (move == MOVE_read)
+		python_grpc_find();
 	carried = python_flow_get(&value);
 	if (carried)
 		now = *carried;

@@ -36,6 +36,7 @@ struct python_object; /* PyObject: never looked into, but for python_type() */
 	X(struct python_object *, PyDict_GetItemString, (struct python_object *, const char *))   \
 	X(struct python_object *, PyEval_GetFrame, (void))                                        \
 	X(int, PyObject_IsTrue, (struct python_object *))                                         \
+	X(unsigned long, PyType_GetFlags, (struct python_object *))                               \
 	X(void, PyErr_Clear, (void))                                                              \
 	X(void, PyErr_Fetch,                                                                      \
 	  (struct python_object **, struct python_object **, struct python_object **))            \

@@ -353,6 +353,7 @@ bool shim_flow_traceparent(const struct shim_flow *f, char text[static TRACEPARE
 		return false;
 	if (!resolve(f, &request) || request.remote || !trace_id_valid(request.context.trace_id))
 		return false;
+	process_flag_set(carries);
 	traceparent_format(text, &request.context);
 	return true;
 }

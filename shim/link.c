@@ -90,7 +90,8 @@ static void link_by_header(struct link *link, const struct http1_head *head)
 		return;
 	link->found = context;
 	if (id_is_own_server(context.span_id)) {
-		process_flag_set(forwards);
+		if (!process_flag(carries))
+			process_flag_set(forwards);
 		link->rule = LINK_RULE_HEADER;
 		link->parent = context;
 		link->has_parent = true;
