@@ -11,13 +11,13 @@
 #include "hooks/python_tables.h"
 #include "hooks/python_task.h"
 
-#define METHODS(X)                                                                   \
-	X(accept, _accept)                                                           \
-	X(read, recv)                                                                \
-	X(read, recv_into)                                                           \
-	X(read, recvfrom)                                                            \
-	X(read, recvfrom_into) X(read, recvmsg) X(read, recvmsg_into) X(write, send) \
-		X(write, sendall) X(write, sendmsg)
+#define METHODS(X)             \
+	X(accept, _accept)     \
+	X(read, recv)          \
+	X(read, recv_into)     \
+	X(read, recvfrom)      \
+	X(read, recvfrom_into) \
+	X(read, recvmsg) X(read, recvmsg_into) X(write, send) X(write, sendall) X(write, sendmsg)
 #define TLS_METHODS(X) X(read, read) X(write, write)
 
 typedef struct python_object *(*plain_fn)(struct python_object *, struct python_object *);
@@ -77,7 +77,8 @@ static void end(struct call *c, enum move move, const struct python_object *resu
 
 	if (!c->followed && move != MOVE_accept)
 		return;
-	if (result && shim_flow_seen() && (c->followed || python_flow_start()))
+	if (result && shim_flow_seen() && (c->followed || python_flow_start()) &&
+	    (move != MOVE_accept || python_loop_runs()))
 		take_up(c, move);
 	else
 		shim_flow_end(&c->saved, &none, SHIM_FLOW_ANY);

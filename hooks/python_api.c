@@ -52,18 +52,18 @@ bool python_api_find(const struct image *m)
 	       python.bytes_type;
 }
 
+/* Nothing is run and nothing waited for: another thread may be importing the module just now. */
 struct python_object *python_attribute(const char *module, const char *name)
 {
-	struct python_object *key = python.PyUnicode_FromString(module), *m, *found = NULL;
+	struct python_object *all = python.PyImport_GetModuleDict(), *m, *names, *found = NULL;
 
-	m = key ? python.PyImport_GetModule(key) : NULL;
-	if (m)
-		found = python.PyObject_GetAttrString(m, name);
-	if (!found)
+	m = all ? python.PyDict_GetItemString(all, module) : NULL;
+	names = m ? python.PyModule_GetDict(m) : NULL;
+	if (names)
+		found = python.PyDict_GetItemString(names, name);
+	if (found)
+		python.Py_IncRef(found);
+	else
 		python.PyErr_Clear();
-	if (key)
-		python.Py_DecRef(key);
-	if (m)
-		python.Py_DecRef(m);
 	return found;
 }

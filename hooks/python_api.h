@@ -32,7 +32,8 @@ struct python_object; /* PyObject: never looked into, but for python_type() */
 	X(struct python_object *, PyObject_GetAttrString, (struct python_object *, const char *)) \
 	X(struct python_object *, PyObject_CallObject,                                            \
 	  (struct python_object *, struct python_object *))                                       \
-	X(struct python_object *, PyImport_GetModule, (struct python_object *))                   \
+	X(struct python_object *, PyImport_GetModuleDict, (void))                                 \
+	X(struct python_object *, PyModule_GetDict, (struct python_object *))                     \
 	X(struct python_object *, PyDict_GetItemString, (struct python_object *, const char *))   \
 	X(struct python_object *, PyEval_GetFrame, (void))                                        \
 	X(int, PyObject_IsTrue, (struct python_object *))                                         \

@@ -74,6 +74,21 @@ void python_flow_unset(struct python_object *token)
 	python.PyErr_Restore(type, error, trace);
 }
 
+bool python_loop_runs(void)
+{
+	struct python_object *get = python_attribute("_asyncio", "_get_running_loop");
+	struct python_object *loop = get ? python.PyObject_CallObject(get, NULL) : NULL;
+	bool runs = loop && loop != python.none;
+
+	if (get && !loop)
+		python.PyErr_Clear();
+	if (get)
+		python.Py_DecRef(get);
+	if (loop)
+		python.Py_DecRef(loop);
+	return runs;
+}
+
 /* ---- greenlets ---- */
 
 static bool is_true(struct python_object *o)

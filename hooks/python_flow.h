@@ -28,6 +28,8 @@ void python_flow_unset(struct python_object *token);
 
 /* Whether contexts are the interpreter's own, or greenlets', that do not mix. */
 bool python_contexts_are_kept(void);
+/* Whether asyncio runs on this thread. */
+bool python_loop_runs(void);
 /* Of the context of the piece of work that runs now. */
 enum shim_flow_style python_flow_style(void);
 

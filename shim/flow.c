@@ -9,6 +9,7 @@
 #define FLOW_MAGIC 0x776f6c66676c6174ull
 #define LOOKS_MAX  32
 #define MIXED      1024 /* connections remembered */
+#define ABOVE      4096 /* TLS connections remembered */
 
 static bool (*look)(void);
 static _Atomic unsigned looks;
@@ -63,6 +64,31 @@ static bool others_open(const struct conn *c, const struct exchange *e)
 		i = other->next;
 	}
 	return false;
+}
+
+/* ---- TLS ---- */
+
+/* Where the connection of a serial is now: a context may have the place it was accepted at. An
+ * entry that is overwritten loses links, and makes none. */
+static struct {
+	_Atomic uint64_t serial;
+	_Atomic uint32_t place;
+} above[ABOVE];
+
+void flow_take_over(struct conn *c, uint64_t serial)
+{
+	atomic_store_explicit(&c->serial, serial, memory_order_release);
+	atomic_store_explicit(&above[serial % ABOVE].place, conn_index(c), memory_order_relaxed);
+	atomic_store_explicit(&above[serial % ABOVE].serial, serial, memory_order_release);
+}
+
+/* Whoever uses it looks at the serial of what is there. */
+static uint32_t place_of(const struct shim_flow *f)
+{
+	if (atomic_load_explicit(&above[f->serial % ABOVE].serial, memory_order_acquire) ==
+	    f->serial)
+		return atomic_load_explicit(&above[f->serial % ABOVE].place, memory_order_relaxed);
+	return f->conn;
 }
 
 /* ---- what calls leave behind ---- */
@@ -145,7 +171,7 @@ static bool is_flow(const struct shim_flow *f)
 /* No request has been read on its connection since, as far as anybody can still tell. */
 static bool is_newest(const struct shim_flow *f)
 {
-	const struct conn *c = conn_at(f->conn);
+	const struct conn *c = conn_at(place_of(f));
 	uint32_t requests = atomic_load_explicit(&c->requests, memory_order_acquire);
 
 	return atomic_load_explicit(&c->serial, memory_order_acquire) == f->serial &&
@@ -164,7 +190,7 @@ static void take_exchange(struct shim_flow *to, const struct exchange_view *view
 /* The one request that is open on the connection, not answered by anybody. */
 static bool only_open(const struct shim_flow *f, struct shim_flow *out)
 {
-	struct conn *c = conn_acquire_serial(f->conn, f->serial);
+	struct conn *c = conn_acquire_serial(place_of(f), f->serial);
 	struct exchange_view view;
 	struct exchange *e;
 	bool found = false;
@@ -186,7 +212,7 @@ static bool only_open(const struct shim_flow *f, struct shim_flow *out)
  * though the next one has been read: unless he was waiting for that, nothing is known. */
 static bool of_connection(const struct shim_flow *f, struct shim_flow *out)
 {
-	const struct conn *c = conn_at(f->conn);
+	const struct conn *c = conn_at(place_of(f));
 
 	*out = *f;
 	if (f->sequence && is_newest(f))
@@ -311,7 +337,7 @@ void shim_flow_awaited(const struct shim_flow *now)
 	if (!is_flow(now) || now->kind != FLOW_READER || now->serial != thread_state.flow_reading ||
 	    !is_newest(now))
 		return;
-	c = conn_acquire_serial(now->conn, now->serial);
+	c = conn_acquire_serial(place_of(now), now->serial);
 	if (!c)
 		return;
 	atomic_store_explicit(&c->awaited, now->sequence, memory_order_relaxed);

@@ -28,6 +28,10 @@ void flow_note_accept(const struct conn *c);
 void flow_note_request(struct conn *c, struct exchange *e); /* read; pushed already */
 void flow_note_answer(const struct conn *c, struct exchange *e);
 
+/* c goes on in place of the connection of this serial, which nobody follows any more: a TLS object
+ * above its socket. (Acquired.) */
+void flow_take_over(struct conn *c, uint64_t serial);
+
 /* The process accepts, or will. */
 void flow_on_serving(void);
 

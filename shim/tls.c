@@ -10,6 +10,7 @@
 #include "base/raw.h"
 #include "base/thread.h"
 #include "shim/block.h"
+#include "shim/flow.h"
 #include "shim/process_state.h"
 #include "shim/tls_hello.h"
 
@@ -69,7 +70,7 @@ void tls_on_other(const struct conn *c, int fd, struct bytes first)
 		return;
 	tls_look();
 	if (atomic_load_explicit(&places, memory_order_relaxed))
-		tls_hello_note(fd, first);
+		tls_hello_note(fd, atomic_load_explicit(&c->serial, memory_order_relaxed), first);
 }
 
 /* ---- places ---- */
@@ -134,6 +135,7 @@ void tls_learn_below(const struct shim_tls_library *l, struct tls_place *p)
 {
 	const void *ssl = atomic_load_explicit(&p->ssl, memory_order_relaxed);
 	unsigned char random[TLS_RANDOM];
+	uint64_t serial = 0;
 	struct conn *c;
 	int below;
 
@@ -142,11 +144,13 @@ void tls_learn_below(const struct shim_tls_library *l, struct tls_place *p)
 	p->searched = true;
 	below = l->get_fd(ssl);
 	if (below < 0 && l->get_client_random(ssl, random, TLS_RANDOM) == TLS_RANDOM)
-		below = tls_hello_find(random);
+		below = tls_hello_find(random, &serial);
 	c = below < 0 ? NULL : conn_acquire(tls_number(p));
 	if (!c)
 		return;
 	take_over(c, below);
+	if (serial)
+		flow_take_over(c, serial);
 	conn_release(c);
 }
 

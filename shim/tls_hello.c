@@ -6,7 +6,8 @@
 #include "base/process.h"
 #include "base/raw.h"
 
-#define HELLOS       1024 /* handshakes under way; a power of two */
+#define HELLOS       1024 /* handshakes under way */
+#define WAYS         8    /* places each may have, used in turn */
 #define RECORD_HEAD  5
 #define HANDSHAKE    22 /* RFC 8446 section 5.1: content type */
 #define CLIENT_HELLO 1
@@ -16,6 +17,7 @@
 struct hello {
 	_Atomic uint64_t random[2]; /* the first half of the random bytes */
 	_Atomic uint64_t cookie;    /* of the socket, never given to another one */
+	_Atomic uint64_t serial;    /* of its connection */
 	_Atomic uint64_t fd, sum;
 };
 
@@ -36,12 +38,29 @@ static bool socket_cookie(int fd, uint64_t *cookie)
 	return process_may_call() && raw_getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &n) >= 0;
 }
 
-static struct hello *place(uint64_t random)
+static struct hello *nth(uint64_t random, unsigned i)
 {
-	return &hellos[random % HELLOS];
+	return &hellos[random % (HELLOS / WAYS) * WAYS + i % WAYS];
 }
 
-void tls_hello_note(int fd, struct bytes first)
+static bool is_of(const struct hello *h, const uint64_t random[2])
+{
+	return atomic_load_explicit(&h->random[0], memory_order_relaxed) == random[0] &&
+	       atomic_load_explicit(&h->random[1], memory_order_relaxed) == random[1];
+}
+
+/* Where it is, or else the place that was given away longest ago. */
+static struct hello *place(const uint64_t random[2])
+{
+	static _Atomic unsigned turn;
+
+	for (unsigned i = 0; i < WAYS; i++)
+		if (is_of(nth(random[1], i), random))
+			return nth(random[1], i);
+	return nth(random[1], atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed));
+}
+
+void tls_hello_note(int fd, uint64_t serial, struct bytes first)
 {
 	uint64_t random[2], cookie;
 	struct hello *h;
@@ -49,32 +68,39 @@ void tls_hello_note(int fd, struct bytes first)
 	if (first.n < RANDOM_AT + TLS_RANDOM || !socket_cookie(fd, &cookie))
 		return;
 	memcpy(random, first.p + RANDOM_AT, sizeof(random));
-	h = place(random[1]);
+	h = place(random);
 	atomic_store_explicit(&h->random[0], random[0], memory_order_relaxed);
 	atomic_store_explicit(&h->random[1], random[1], memory_order_relaxed);
 	atomic_store_explicit(&h->cookie, cookie, memory_order_relaxed);
+	atomic_store_explicit(&h->serial, serial, memory_order_relaxed);
 	atomic_store_explicit(&h->fd, (uint64_t)fd, memory_order_relaxed);
-	atomic_store_explicit(&h->sum, random[0] + random[1] + cookie + (uint64_t)fd,
+	atomic_store_explicit(&h->sum, random[0] + random[1] + cookie + serial + (uint64_t)fd,
 			      memory_order_relaxed);
 }
 
-int tls_hello_find(const unsigned char random[static TLS_RANDOM])
+int tls_hello_find(const unsigned char random[static TLS_RANDOM], uint64_t *serial)
 {
-	uint64_t wanted[2], there[2], cookie, fd, now = 0;
-	struct hello *h;
+	uint64_t wanted[2], there[2], cookie, fd, its, now = 0;
+	struct hello *h = NULL;
 
 	memcpy(wanted, random, sizeof(wanted));
 	if (!wanted[0] && !wanted[1])
 		return -1;
-	h = place(wanted[1]);
+	for (unsigned i = 0; i < WAYS && !h; i++)
+		if (is_of(nth(wanted[1], i), wanted))
+			h = nth(wanted[1], i);
+	if (!h)
+		return -1;
 	there[0] = atomic_load_explicit(&h->random[0], memory_order_relaxed);
 	there[1] = atomic_load_explicit(&h->random[1], memory_order_relaxed);
 	cookie = atomic_load_explicit(&h->cookie, memory_order_relaxed);
+	its = atomic_load_explicit(&h->serial, memory_order_relaxed);
 	fd = atomic_load_explicit(&h->fd, memory_order_relaxed);
 	if (there[0] != wanted[0] || there[1] != wanted[1] ||
 	    atomic_load_explicit(&h->sum, memory_order_relaxed) !=
-		    there[0] + there[1] + cookie + fd ||
+		    there[0] + there[1] + cookie + its + fd ||
 	    !socket_cookie((int)fd, &now) || now != cookie)
 		return -1;
+	*serial = its;
 	return (int)fd;
 }

@@ -3,12 +3,15 @@
 made for. The bounded form of tests/bench/links; TAGALONG_LONG=1 passes more."""
 import os
 import socket
+import ssl
 import sys
 
 import pytest
 
 from harness import paths
+from harness.load import drive
 from harness.paths import scale
+from harness.ports import free_port
 from harness.wait import wait_for
 
 sys.path.insert(0, str(paths.ROOT / "tests" / "bench"))
@@ -47,6 +50,22 @@ def test_what_follows_the_answer_is_under_the_request_that_was_answered(run, ups
         assert set(v.links) == {"flow"}, v
 
 
+@pytest.mark.parametrize("name", ["uvicorn h11, aiohttp", "hypercorn, aiohttp"])
+def test_behind_tls(run, upstreams, certificates, name):
+    """What is encrypted passes by other objects than the sockets."""
+    up = upstreams(link_bench.answered)
+    program = link_bench.PYTHON[name]
+    how = ["--ssl-keyfile", "--ssl-certfile"] if "uvicorn" in name else ["--keyfile", "--certfile"]
+    tls = link_bench.Program(
+        lambda port: [*program.command(port), how[0], certificates.path("server.key"),
+                      how[1], certificates.path("server.pem")], program.shapes, program.client)
+    port = tls.start(run, up.port, BACKGROUND=1)
+    trusting = ssl.create_default_context(cafile=certificates.path("ca.pem"))
+    for shape in ("before", "thread"):
+        v = link_bench.cell(run, up, port, shape, N, 16, tls=trusting)
+        assert (v.wrong, v.orphan) == (0, 0), (shape, v)
+
+
 def pipelined(port, n, shape):
     """n requests in one piece, and their answers."""
     with socket.create_connection(("127.0.0.1", port), 20) as s:
@@ -76,3 +95,15 @@ def test_switched_off(run, upstreams):
     port = link_bench.PYTHON["aiohttp, aiohttp"].start(run, up.port, TAGALONG_PYTHON="off")
     v = link_bench.cell(run, up, port, "before", N, 16)
     assert (v.right, v.wrong) == (0, 0), v
+
+
+def test_a_library_that_sends_with_a_mutex_held_is_not_kept_waiting(run, upstreams, victim):
+    """Whoever waits for the GIL in send() never gets it: its holder waits for the mutex."""
+    up, port, n = upstreams(lambda r: b"done"), free_port(), scale(2000, 10000)
+    library = victim("gil_mutex", ("-shared", "-fPIC"))
+    run.traced([paths.PYTHON, paths.SERVICES / "gil_mutex.py", port, up.port, library, n], "svc",
+               port=port)
+    sent, = drive(port, 1, in_flight=1)
+    assert sent.status == 200
+    assert len(up.received) == n
+    assert all(r.context() for r in up.received)

@@ -145,7 +145,7 @@ def test_a_thread_that_serves_by_tls_is_who_asks(run, upstream, certificates):
     run.call(command("curl", certificates, port, f"/relay/{upstream.port}"), traced=False)
     asked, = run.spans.wait(1, service="server", kind=CLIENT)
     answered, = run.spans.wait(1, service="server", kind=SERVER)
-    assert asked.link == "thread" and asked.parent_id == answered.span_id
+    assert asked.link == "flow" and asked.parent_id == answered.span_id
 
 
 def test_transfers_that_are_not_http_are_left_alone(run, certificates):

@@ -18,7 +18,7 @@ class Sent:
 
 
 def drive(port, n, in_flight=50, path="/r/{id}", with_context=lambda i: False, method="GET",
-          body=b"", keepalive=True, host="127.0.0.1", per_connection=None):
+          body=b"", keepalive=True, host="127.0.0.1", per_connection=None, tls=None):
     """Sends n requests, in_flight at a time, at most per_connection on each connection. Returns a
     Sent for each."""
     sent = [None] * n
@@ -40,7 +40,7 @@ def drive(port, n, in_flight=50, path="/r/{id}", with_context=lambda i: False, m
                 head += "Connection: close\r\n"
             sent[i] = s
             if writer is None:
-                reader, writer = await asyncio.open_connection(host, port)
+                reader, writer = await asyncio.open_connection(host, port, ssl=tls)
             writer.write(head.encode() + b"\r\n" + body)
             try:
                 s.status, keep = await answer(reader, method)
