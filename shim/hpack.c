@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decoding is nghttp2's, with memory of ours. What it does not tell is where in the block a field
- * stands and how it is written: that is read again from the bytes that it took. */
+/* The table is nghttp2's, with memory of ours: it reads what changes it, and what is broken, long
+ * or rare. All else, nearly every field of a connection that has been in use for a while, is read
+ * here and looked up there. */
 #include "shim/hpack.h"
 
 #include <errno.h>
 #include "base/guard.h"
 #include "shim/hpack_memory.h"
+#include "shim/hpack_read.h"
 
 /* nghttp2 may find itself broken: see base/guard.h. */
 static int open_inflater(struct hpack *h)
@@ -57,6 +59,18 @@ static ssize_t inflate(struct hpack *h, struct bytes in, nghttp2_nv *nv, int *fl
 	return n;
 }
 
+/* The inflater has read of the block, and needs not be told more. */
+static bool end_block(struct hpack *h)
+{
+	struct guard g;
+
+	if (guard_begin(&g))
+		return false;
+	nghttp2_hd_inflate_end_headers(h->inflater);
+	guard_end();
+	return true;
+}
+
 struct hpack *hpack_open(void)
 {
 	struct hpack_memory outside = { .limit = HPACK_HELD_MAX };
@@ -72,12 +86,20 @@ struct hpack *hpack_open(void)
 	return NULL;
 }
 
+static void put_text(struct hpack *h)
+{
+	hpack_memory_put(&h->memory, h->text);
+	h->text = NULL;
+	h->text_size = 0;
+}
+
 void hpack_close(struct hpack *h)
 {
 	struct hpack_memory outside = { .held = HPACK_HELD_MAX };
 
 	if (!h)
 		return;
+	put_text(h);
 	close_inflater(h);
 	hpack_memory_put(&outside, h);
 }
@@ -88,96 +110,149 @@ int hpack_limit_table(struct hpack *h, uint32_t size)
 		return h->error;
 	if (size > HPACK_TABLE_MAX)
 		return -E2BIG;
-	return limit_inflater(h, size) == 0 ? 0 : -EBADMSG;
+	if (h->in_block || limit_inflater(h, size) != 0)
+		return -EBADMSG;
+	h->limited = true;
+	return 0;
 }
 
-/* An integer with a prefix of so many bits (RFC 7541 section 5.1) in bytes that nghttp2 has read
- * already: it ends before `end` and is below 2^32. */
-static uint64_t read_integer(const uint8_t **p, const uint8_t *end, unsigned bits)
+/* ---- what leaves the table as it is ---- */
+
+/* Longer ones, as they stand in the block, are the inflater's. */
+#define TEXT_MAX 2048
+
+/* Room for what both strings stand for. */
+static bool text_room(struct hpack *h, size_t n)
 {
-	uint64_t mask = (1u << bits) - 1, n;
-	unsigned shift = 0;
-	uint8_t byte;
-
-	if (*p == end)
-		return 0;
-	n = *(*p)++ & mask;
-	if (n < mask)
-		return n;
-	do {
-		if (*p == end)
-			break;
-		byte = *(*p)++;
-		if (shift < 32)
-			n += (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
-	return n;
+	if (n <= h->text_size)
+		return true;
+	put_text(h);
+	h->text = hpack_memory_get(&h->memory, n);
+	h->text_size = h->text ? (uint32_t)n : 0;
+	return h->text;
 }
 
-/* RFC 7541 section 6: what a representation is stands in its first bits, the prefix behind them. */
-static unsigned form_of(uint8_t first, uint8_t *form)
+static bool read_text(struct bytes *out, struct bytes block, const struct hpack_string *s, char *to)
 {
-	if (first & 0x80) {
-		*form = HPACK_INDEXED;
-		return 7;
-	}
-	if (first & 0x40) {
-		*form = HPACK_INDEXING;
-		return 6;
-	}
-	*form = first & 0x10 ? HPACK_NEVER_INDEXED : HPACK_WITHOUT_INDEXING;
-	return 4;
+	struct bytes text = { block.p + s->at, s->n };
+	ssize_t n;
+
+	*out = text;
+	if (!s->huffman)
+		return true;
+	n = hpack_huffman_get(to, text);
+	*out = (struct bytes){ to, (size_t)n };
+	return n >= 0;
 }
 
-/* Fills in where the field stands whose bytes end at `end` and begin at `from`, size updates first.
- */
-static void locate(struct hpack_field *field, struct bytes block, size_t from, size_t end)
+static bool read_texts(struct hpack *h, struct bytes block, const struct hpack_representation *r,
+		       struct hpack_field *field)
 {
-	const uint8_t *start = (const uint8_t *)block.p, *p = start + from, *last = start + end;
-	uint64_t index, n;
-	unsigned prefix;
+	size_t name_room = r->index || !r->name.huffman ? 0 : HPACK_HUFFMAN_ROOM(r->name.n);
 
-	while (p < last && (*p & 0xe0) == 0x20)
-		read_integer(&p, last, 5);
-	field->at = (size_t)(p - start);
-	field->end = end;
-	if (p == last)
-		return;
-	prefix = form_of(*p, &field->form);
-	index = read_integer(&p, last, prefix);
-	if (field->form == HPACK_INDEXED)
-		return;
-	if (index == 0) { /* the name as a string */
-		n = read_integer(&p, last, 7);
-		p += n < (uint64_t)(last - p) ? n : (uint64_t)(last - p);
+	if (r->value.huffman || name_room) {
+		if (r->value.n > TEXT_MAX || name_room > HPACK_HUFFMAN_ROOM(TEXT_MAX) ||
+		    !text_room(h, name_room + HPACK_HUFFMAN_ROOM(r->value.n) + 1))
+			return false;
 	}
-	field->huffman = p < last && (*p & 0x80);
-	read_integer(&p, last, 7);
-	field->value_at = (size_t)(p - start);
+	return (r->index || read_text(&field->name, block, &r->name, h->text)) &&
+	       read_text(&field->value, block, &r->value, h->text ? h->text + name_room : NULL);
 }
 
-int hpack_next(struct hpack *h, struct bytes block, size_t *pos, struct hpack_field *field)
+/* A field that is not put into the table needs nothing of the inflater's but the entry that it
+ * names. False: the inflater is to read it, and to judge it. */
+static inline bool read_unindexed(struct hpack *h, struct bytes block,
+				  const struct hpack_representation *r, struct hpack_field *field)
+{
+	const nghttp2_nv *entry = NULL;
+
+	if (r->form == HPACK_INDEXING)
+		return false;
+	if (r->index) { /* NULL past the table */
+		entry = nghttp2_hd_inflate_get_table_entry(h->inflater, r->index);
+		if (!entry)
+			return false;
+		field->name = (struct bytes){ (const char *)entry->name, entry->namelen };
+	}
+	if (r->form != HPACK_INDEXED)
+		return read_texts(h, block, r, field);
+	if (!entry)
+		return false;
+	field->value = (struct bytes){ (const char *)entry->value, entry->valuelen };
+	return true;
+}
+
+/* ---- fields ---- */
+
+static int fail(struct hpack *h, int error)
+{
+	h->error = error;
+	return error;
+}
+
+/* 1, 0 or -errno as hpack_next(); *pos goes on. */
+static int inflate_field(struct hpack *h, struct bytes block, size_t *pos,
+			 struct hpack_field *field)
 {
 	struct bytes rest = { block.p ? block.p + *pos : NULL, block.n - *pos };
 	nghttp2_nv nv;
 	int flags = 0;
-	ssize_t n;
+	ssize_t n = inflate(h, rest, &nv, &flags);
+
+	if (n < 0)
+		return n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EBADMSG;
+	h->limited = false;
+	*pos += (size_t)n;
+	if (!(flags & NGHTTP2_HD_INFLATE_EMIT)) {
+		h->in_block = h->inflating = false;
+		return 0;
+	}
+	h->inflating = true;
+	field->name = (struct bytes){ (const char *)nv.name, nv.namelen };
+	field->value = (struct bytes){ (const char *)nv.value, nv.valuelen };
+	return 1;
+}
+
+static int block_over(struct hpack *h)
+{
+	bool ended = !h->inflating || end_block(h);
+
+	if (h->text)
+		put_text(h);
+	h->in_block = h->inflating = false;
+	return ended ? 0 : fail(h, -EBADMSG);
+}
+
+int hpack_next(struct hpack *h, struct bytes block, size_t *pos, struct hpack_field *field)
+{
+	struct hpack_representation r;
+	size_t from = *pos;
+	bool sound;
+	int result;
 
 	if (h->error)
 		return h->error;
-	n = inflate(h, rest, &nv, &flags);
-	if (n < 0) {
-		h->error = n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EBADMSG;
-		return h->error;
+	if (from == block.n && !h->limited)
+		return block_over(h);
+	sound = hpack_represented(&r, block, from);
+	if (sound && r.at == from && !h->limited && read_unindexed(h, block, &r, field)) {
+		*pos = r.end;
+	} else {
+		/* Size updates stand at the beginning alone (RFC 7541 section 4.2): the inflater
+		 * does not know of the fields that it has not seen. */
+		if (h->in_block && r.at != from)
+			return fail(h, -EBADMSG);
+		if (!sound)
+			r = (struct hpack_representation){ .at = r.at };
+		result = inflate_field(h, block, pos, field);
+		if (result <= 0)
+			return result ? fail(h, result) : 0;
 	}
-	if (flags & NGHTTP2_HD_INFLATE_EMIT) {
-		*field = (struct hpack_field){
-			.name = { (const char *)nv.name, nv.namelen },
-			.value = { (const char *)nv.value, nv.valuelen },
-		};
-		locate(field, block, *pos, *pos + (size_t)n);
-	}
-	*pos += (size_t)n;
-	return flags & NGHTTP2_HD_INFLATE_EMIT ? 1 : 0;
+	h->in_block = true;
+	field->at = r.at;
+	field->end = *pos;
+	field->form = r.form;
+	field->huffman = r.value.huffman;
+	field->value_at = r.value.at;
+	return 1;
 }

@@ -5,6 +5,7 @@
 #define SHIM_HPACK_MEMORY_H
 
 #include <nghttp2/nghttp2.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +18,12 @@ struct hpack_memory {
 struct hpack {
 	struct hpack_memory memory;
 	nghttp2_hd_inflater *inflater;
+	char *text; /* decoded strings of the last field, or NULL */
+	uint32_t text_size;
 	int error; /* of the first call that failed: the table is not as the encoder's any more */
+	bool limited;   /* the inflater is to see the next field: a size update may be due */
+	bool in_block;  /* a field was read, and the block is not over */
+	bool inflating; /* the inflater has read one of them */
 };
 
 /* Ready to give at most `limit` bytes. The struct must not move. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection's header blocks: a length byte before each, 255 before a change of the table's
  * limit. What is read is where it says it is, is read again from plain literals, and is laid out as
- * a head of HTTP/1 that the parser of these reads the same way. */
+ * a head of HTTP/1 that the parser of these reads the same way. nghttp2 alone reads the same
+ * fields, and refuses what is refused. */
 #include <errno.h>
 #include <stdlib.h>
 #include "shim/h2_head.h"
@@ -15,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct connection {
 	struct hpack *decoder, *for_heads, *again;
+	nghttp2_hd_inflater *oracle;
 	size_t limit; /* of the room for heads */
 };
 
@@ -60,17 +62,49 @@ static void check_literal(struct hpack *again, const struct hpack_field *f)
 	free(block);
 }
 
+/* What nghttp2 says of the same bytes: as hpack_next(). */
+static int ask_oracle(nghttp2_hd_inflater *oracle, struct bytes block, size_t *pos, nghttp2_nv *nv)
+{
+	int flags = 0;
+	ssize_t n = nghttp2_hd_inflate_hd2(oracle, nv, &flags, (const uint8_t *)block.p + *pos,
+					   block.n - *pos, 1);
+
+	if (n < 0)
+		return -EBADMSG;
+	*pos += (size_t)n;
+	if (flags & NGHTTP2_HD_INFLATE_FINAL)
+		nghttp2_hd_inflate_end_headers(oracle);
+	return flags & NGHTTP2_HD_INFLATE_EMIT ? 1 : 0;
+}
+
+static void check_oracle(struct connection *c, struct bytes block, size_t *asked, int result,
+			 const struct hpack_field *f)
+{
+	nghttp2_nv nv;
+
+	if (result == -ENOMEM) /* it has other bounds */
+		return;
+	must(ask_oracle(c->oracle, block, asked, &nv) == result);
+	if (result != 1)
+		return;
+	must(*asked == f->end && nv.namelen == f->name.n && nv.valuelen == f->value.n);
+	must(!nv.namelen || memcmp(nv.name, f->name.p, nv.namelen) == 0);
+	must(!nv.valuelen || memcmp(nv.value, f->value.p, nv.valuelen) == 0);
+}
+
 static int read_fields(struct connection *c, struct bytes block)
 {
 	struct hpack_field f;
-	size_t pos = 0, from = 0;
+	size_t pos = 0, from = 0, asked = 0;
 	int result;
 
 	while ((result = hpack_next(c->decoder, block, &pos, &f)) == 1) {
+		check_oracle(c, block, &asked, result, &f);
 		check_place(&f, block, from, pos);
 		check_literal(c->again, &f);
 		from = pos;
 	}
+	check_oracle(c, block, &asked, result, &f);
 	must(result == 0 ? pos == block.n : result == -EBADMSG || result == -ENOMEM);
 	return result;
 }
@@ -135,7 +169,8 @@ static bool change_limit(struct connection *c, uint8_t byte)
 	int result = hpack_limit_table(c->decoder, size);
 
 	must(result == (size <= HPACK_TABLE_MAX ? 0 : -E2BIG));
-	return result == 0 && hpack_limit_table(c->for_heads, size) == 0;
+	return result == 0 && hpack_limit_table(c->for_heads, size) == 0 &&
+	       nghttp2_hd_inflate_change_table_size(c->oracle, size) == 0;
 }
 
 /* False: the connection is lost. */
@@ -154,7 +189,7 @@ static bool read_block(struct connection *c, struct bytes block, bool request)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct connection c = { hpack_open(), hpack_open(), hpack_open(), 0 };
+	struct connection c = { hpack_open(), hpack_open(), hpack_open(), NULL, 0 };
 	bool request = false, going = true;
 	size_t at = 1;
 
@@ -162,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		request = data[0] & 1;
 		c.limit = data[0] & 2 ? ROOM : data[0];
 	}
-	must(c.decoder && c.for_heads && c.again);
+	must(c.decoder && c.for_heads && c.again && nghttp2_hd_inflate_new(&c.oracle) == 0);
 	while (going && at < size) {
 		size_t n = data[at++], left = size - at;
 
@@ -177,6 +212,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hpack_close(c.decoder);
 	hpack_close(c.for_heads);
 	hpack_close(c.again);
+	nghttp2_hd_inflate_del(c.oracle);
 	must(hpack_memory_in_use() == 0);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nghttp2's own encoder writes for random header lists is read as it was, table sizes changing
- * in between. */
+ * in between. Of what is damaged nghttp2's decoder alone makes the same. */
 #include <nghttp2/nghttp2.h>
 #include "hpack_blocks.h"
 #include "shim/hpack_memory.h"
@@ -133,5 +133,100 @@ Test(hpack_agree, with_the_encoder_over_random_lists)
 {
 	for (uint64_t seed = 1; seed <= COURSES; seed++)
 		run_course(seed);
+	cr_expect_eq(hpack_memory_in_use(), 0);
+}
+
+/* One more field, or the end: both say the same. The result of hpack_next(). */
+static int agree(struct hpack *h, nghttp2_hd_inflater *oracle, struct bytes block, size_t *pos)
+{
+	const uint8_t *rest = (const uint8_t *)block.p + *pos;
+	struct hpack_field f;
+	size_t left = block.n - *pos, from = *pos;
+	int result = hpack_next(h, block, pos, &f), flags = 0;
+	nghttp2_nv nv;
+	ssize_t n = nghttp2_hd_inflate_hd2(oracle, &nv, &flags, rest, left, 1);
+
+	if (result < 0) {
+		cr_assert_lt(n, 0);
+		return result;
+	}
+	cr_assert_eq((size_t)n, *pos - from);
+	cr_assert_eq(result, flags & NGHTTP2_HD_INFLATE_EMIT ? 1 : 0);
+	if (flags & NGHTTP2_HD_INFLATE_FINAL)
+		nghttp2_hd_inflate_end_headers(oracle);
+	if (!result)
+		return 0;
+	cr_assert(bytes_equal(f.name, (struct bytes){ (char *)nv.name, nv.namelen }));
+	cr_assert(bytes_equal(f.value, (struct bytes){ (char *)nv.value, nv.valuelen }));
+	return 1;
+}
+
+/* Bytes changed, taken out and put in. */
+static size_t damage(uint8_t *bytes, size_t n)
+{
+	for (unsigned changes = below(4) ? 0 : 1 + below(3); changes && n; changes--) {
+		size_t at = below((unsigned)n);
+
+		switch (below(4)) {
+		case 0: /* cut off */
+			n = at;
+			break;
+		case 1: /* what begins is an update, or an index, or a literal */
+			bytes[at] = (uint8_t)(below(8) << 5 | (bytes[at] & 31));
+			break;
+		case 2:
+			memmove(bytes + at, bytes + at + 1, n - at - 1);
+			n--;
+			break;
+		default:
+			bytes[at] ^= (uint8_t)(1 << below(8));
+		}
+	}
+	return n;
+}
+
+/* Until one of the blocks is refused. */
+static void run_damaged(uint64_t seed)
+{
+	static uint8_t bytes[FIELDS_MAX * TEXT_MAX * 8];
+	static struct list list;
+	nghttp2_hd_deflater *deflater;
+	nghttp2_hd_inflater *oracle;
+	struct hpack *h = hpack_open();
+	int result = 0;
+
+	state = seed;
+	cr_assert_eq(nghttp2_hd_deflate_new(&deflater, HPACK_TABLE_MAX), 0);
+	cr_assert_eq(nghttp2_hd_inflate_new(&oracle), 0);
+	for (unsigned i = 0; i < BLOCKS && result == 0; i++) {
+		struct bytes block;
+		size_t pos = 0;
+
+		if (below(20) == 0) {
+			uint32_t limit = below(5000);
+
+			nghttp2_hd_deflate_change_table_size(deflater, limit);
+			cr_assert_eq(nghttp2_hd_inflate_change_table_size(oracle, limit), 0);
+			cr_assert_eq(hpack_limit_table(h, limit), 0);
+		}
+		make_list(&list);
+		block.n =
+			damage(bytes, (size_t)nghttp2_hd_deflate_hd(deflater, bytes, sizeof(bytes),
+								    list.fields, list.n));
+		block = guard_copy(bytes, block.n);
+		do
+			result = agree(h, oracle, block, &pos);
+		while (result == 1);
+		guard_free(block);
+	}
+	nghttp2_hd_deflate_del(deflater);
+	nghttp2_hd_inflate_del(oracle);
+	hpack_close(h);
+}
+
+Test(hpack_agree, with_the_decoder_over_damaged_blocks)
+{
+	for (uint64_t seed = 1; seed <= 50 * COURSES; seed++)
+		run_damaged(seed);
 	cr_expect_eq(hpack_memory_in_use(), 0);
 }
