@@ -125,15 +125,51 @@ static bool good_name(struct bytes name)
 	return name.n > 0;
 }
 
-/* RFC 9113 section 8.2.1: what would end the line for somebody, and padding. */
-static bool one_line(struct bytes value)
+/* Any of the eight below a space. */
+static inline uint64_t control_in(uint64_t word)
+{
+	const uint64_t high = 0x8080808080808080, spaces = 0x2020202020202020;
+
+	return (word - spaces) & ~word & high;
+}
+
+/* Any of the n bytes, up to 16 of them. */
+static inline bool control_in_short(const char *p, size_t n)
+{
+	uint64_t first = 0, last = 0;
+
+	if (n >= 8) {
+		memcpy(&first, p, 8);
+		memcpy(&last, p + n - 8, 8);
+		return control_in(first) | control_in(last);
+	}
+	if (n >= 4) {
+		memcpy(&first, p, 4);
+		memcpy((char *)&first + 4, p + n - 4, 4);
+		return control_in(first);
+	}
+	for (size_t i = 0; i < n; i++)
+		if ((uint8_t)p[i] < 0x20)
+			return true;
+	return false;
+}
+
+/* RFC 9113 section 8.2.1: what would end the line for somebody. */
+static bool breaks_line(struct bytes value)
 {
 	const char *end = value.p + value.n, *p = scan_value(value.p, end);
 
 	for (; p < end; p = scan_value(p + 1, end))
 		if (*p == '\r' || *p == '\n' || *p == '\0')
-			return false;
-	return true;
+			return true;
+	return false;
+}
+
+static inline bool one_line(struct bytes value)
+{
+	if (value.n <= 16 && !control_in_short(value.p, value.n))
+		return true;
+	return !breaks_line(value);
 }
 
 static bool padded(struct bytes value)
@@ -224,21 +260,35 @@ static void read_field(struct reading *r, const struct hpack_field *field)
 		note_field(r, field, id, kept);
 }
 
+/* The only one it may be, by its length and a letter. */
+static inline enum pseudo likely_pseudo(struct bytes name)
+{
+	switch (name.n) {
+	case 5:
+		return PSEUDO_PATH;
+	case 7:
+		return name.p[2] == 'e'   ? PSEUDO_METHOD
+		       : name.p[2] == 'c' ? PSEUDO_SCHEME
+					  : PSEUDO_STATUS;
+	case 9:
+		return PSEUDO_PROTOCOL;
+	case 10:
+		return PSEUDO_AUTHORITY;
+	default:
+		return PSEUDO_COUNT;
+	}
+}
+
 static enum pseudo pseudo_of(struct bytes name)
 {
-	static const struct {
-		char text[12];
-		uint8_t n;
-	} names[PSEUDO_COUNT] = {
-#define PSEUDO(id, name) { ":" name, sizeof(name) },
+	static const char names[PSEUDO_COUNT][12] = {
+#define PSEUDO(id, name) ":" name,
 		PSEUDO_FIELDS(PSEUDO)
 #undef PSEUDO
 	};
-	unsigned i = 0;
+	enum pseudo id = likely_pseudo(name);
 
-	while (i < PSEUDO_COUNT && !bytes_equal(name, (struct bytes){ names[i].text, names[i].n }))
-		i++;
-	return (enum pseudo)i;
+	return id < PSEUDO_COUNT && memcmp(name.p, names[id], name.n) == 0 ? id : PSEUDO_COUNT;
 }
 
 /* Exactly three digits; 0 for anything else. RFC 9113 section 8.6: there is no 101. */
