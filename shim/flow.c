@@ -165,7 +165,8 @@ static struct shim_flow from_seen(enum flow_kind kind)
 
 static bool is_flow(const struct shim_flow *f)
 {
-	return f && f->magic == FLOW_MAGIC && f->kind <= FLOW_REQUEST;
+	return f && f->magic == FLOW_MAGIC && f->kind <= FLOW_REQUEST &&
+	       f->conn < CONNECTIONS_MAX && f->exchange < EXCHANGES_MAX;
 }
 
 /* No request has been read on its connection since, as far as anybody can still tell. */

@@ -8,6 +8,7 @@
 
 #define HELLOS       1024 /* handshakes under way */
 #define WAYS         8    /* places each may have, used in turn */
+#define SETS         (HELLOS / WAYS)
 #define RECORD_HEAD  5
 #define HANDSHAKE    22 /* RFC 8446 section 5.1: content type */
 #define CLIENT_HELLO 1
@@ -40,7 +41,7 @@ static bool socket_cookie(int fd, uint64_t *cookie)
 
 static struct hello *nth(uint64_t random, unsigned i)
 {
-	return &hellos[random % (HELLOS / WAYS) * WAYS + i % WAYS];
+	return &hellos[random % SETS * WAYS + i % WAYS];
 }
 
 static bool is_of(const struct hello *h, const uint64_t random[2])
@@ -52,12 +53,13 @@ static bool is_of(const struct hello *h, const uint64_t random[2])
 /* Where it is, or else the place that was given away longest ago. */
 static struct hello *place(const uint64_t random[2])
 {
-	static _Atomic unsigned turn;
+	static _Atomic uint8_t turns[SETS];
+	_Atomic uint8_t *turn = &turns[random[1] % SETS];
 
 	for (unsigned i = 0; i < WAYS; i++)
 		if (is_of(nth(random[1], i), random))
 			return nth(random[1], i);
-	return nth(random[1], atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed));
+	return nth(random[1], atomic_fetch_add_explicit(turn, 1, memory_order_relaxed));
 }
 
 void tls_hello_note(int fd, uint64_t serial, struct bytes first)
