@@ -25,6 +25,7 @@
 	X(untracked_fd_limit)          /* sockets whose number is past the table */               \
 	X(untracked_memory)            /* sockets for which no connection was free */             \
 	X(exchanges_server)            /* requests read */                                        \
+	X(flows_told)                  /* of these, contexts told to a script in the program */   \
 	X(exchanges_client)            /* requests written */                                     \
 	X(exchanges_excluded)          /* by TAGALONG_EXCLUDE_PATHS */                            \
 	X(exchanges_unsampled)         /* the sampler said no */                                  \

@@ -37,6 +37,7 @@ struct thread_state {
 	bool private_descriptors; /* has a descriptor table of its own: own_fd_private() */
 	bool waits_on_inbound; /* ever waited on a set with an inbound connection: an event loop */
 	struct guard *guard;   /* where to go on when archive code gives up: base/guard.h */
+	int tls_read;          /* number of the TLS object this thread read from last, 0 none */
 	uint8_t ring_shard;    /* where this thread last found a free shard, + 1 */
 	struct thread_flow flow;
 	uint64_t flow_reading; /* the connection that the callback which runs now has read from */

@@ -38,6 +38,7 @@ struct exchange {
 	struct bytes tracestate, baggage; /* views into text */
 	_Atomic bool debug;               /* b3 and jaeger */
 	bool server;
+	bool asked;       /* its context was told to the program's script: question.h */
 	bool sampled;     /* a span will be written */
 	bool excluded;    /* no span of ours, context passes */
 	bool measured;    /* its end has been told */

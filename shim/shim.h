@@ -233,6 +233,17 @@ bool shim_flow_child(struct shim_flow *parent, struct shim_flow *child);
  * known, or nothing of ours may go out unseen. */
 bool shim_flow_traceparent(const struct shim_flow *f, char text[static TRACEPARENT_LEN + 1]);
 
+/* ---- questions of a script in the program: question.h ---- */
+
+/* A read() of this descriptor is a question: the kernel gives no process a number as high. */
+#define SHIM_QUESTION_FD 0x7ffffff1
+
+/* Whether questions have an answer in this process (once, at start). */
+bool shim_answers(void);
+
+/* The answer in place of the question; its bytes, 0: there is none. */
+ssize_t shim_answer(void *buf, size_t n);
+
 /* ---- waiting: before the real call ---- */
 void shim_on_poll(const struct pollfd *fds, nfds_t n);
 void shim_on_select(int n, const fd_set *readable, const fd_set *writable);

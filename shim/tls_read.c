@@ -2,6 +2,7 @@
 /* Reading above encryption. What is read is a record's plaintext at most, so room for a header is
  * what the record leaves of the program's buffer: none is reserved, and nothing is topped up. */
 #include "base/host_errno.h"
+#include "base/thread.h"
 #include "shim/tls.h"
 
 #define SSL_RECEIVED_SHUTDOWN 2
@@ -49,6 +50,7 @@ int shim_tls_read(const struct shim_tls_library *l, void *ssl, void *buf, size_t
 	if (!p || !tls_followed(p))
 		return l->read(ssl, buf, len, got);
 	shim_read_begin(&r, tls_number(p), &v, 1, 0, SHIM_CALL_READ);
+	thread_state.tls_read = tls_number(p);
 	inside = p->inside;
 	p->inside = true;
 	result = l->read(ssl, buf, len, got);
