@@ -84,7 +84,7 @@ NGHTTP2_A    := $(shell $(CC) -print-file-name=libnghttp2.a)
 
 .PHONY: all drivers unit fuzz check clean victims bench
 .SECONDARY:
-all: $(B)/libtagalong.so $(B)/libtagalong-nop.so $(B)/tagalong
+all: $(B)/libtagalong.so $(B)/libtagalong-nop.so $(B)/tagalong $(B)/tagalong-node.cjs
 
 # The freestanding library: nothing DT_NEEDED, no symbol version, only the names of symbols.def seen.
 $(B)/libtagalong.so: $(LIB_OBJS) hooks/exports.map
@@ -107,8 +107,17 @@ $(B)/exporter/otlp.pb-c.c: exporter/otlp.proto
 	@mkdir -p $(@D)
 	$(call Q,PROTO)protoc-c --proto_path=exporter --c_out=$(@D) $<
 
-# Whatever includes the generated header waits for it.
-$(LIB_OBJS) $(CMD_OBJS) $(CMD_LIBS) $(UNIT_LIBS): | $(PROTO)
+# What Node loads: the file beside the library, or the same inside of it.
+NODE_SCRIPT := $(B)/hooks/node/script.h
+$(B)/tagalong-node.cjs: hooks/node/links.cjs
+	@mkdir -p $(@D)
+	$(call Q,CP)cp $< $@
+$(NODE_SCRIPT): hooks/node/links.cjs scripts/make-node-script
+	@mkdir -p $(@D)
+	$(call Q,NODE)scripts/make-node-script $< >$@
+
+# Whatever includes a generated header waits for it.
+$(LIB_OBJS) $(CMD_OBJS) $(CMD_LIBS) $(UNIT_LIBS): | $(PROTO) $(NODE_SCRIPT)
 
 $(B)/so/base/freestanding/%.o: LIBFLAGS += -fno-lto
 $(B)/so/base/freestanding/mem.o: LIBFLAGS += -fno-builtin

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hooks/hook.h"
+#include "hooks/node.h"
 
 /* The shim may ask for less than the program did, to have room for a header. */
 #define READ_BEGIN(r, fd, p, n)           \
@@ -19,8 +20,11 @@ static ssize_t read_looked_at(read_fn call, int fd, void *p, size_t n)
 
 ssize_t hook_read(int fd, void *p, size_t n)
 {
-	if (!looked_at(fd))
+	if (!looked_at(fd)) {
+		if (__builtin_expect(fd == SHIM_QUESTION_FD, 0) && node_asks() && !in_vfork_child())
+			return shim_answer(p, n);
 		return real.read(fd, p, n);
+	}
 	return read_looked_at(real.read, fd, p, n);
 }
 

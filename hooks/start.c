@@ -5,6 +5,7 @@
 #include <link.h>
 #include "base/environment.h"
 #include "base/raw.h"
+#include "hooks/node.h"
 #include "hooks/python.h"
 #include "hooks/real.h"
 #include "hooks/tls.h"
@@ -82,9 +83,11 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	real_resolve_all();
 	if (privileged() || loaded_before_us())
 		return;
+	envp = environment_find(argc, argv, envp);
 	shim_when_tls(hook_tls_look);
 	shim_when_serving(hook_python_look);
-	shim_start(environment_find(argc, argv, envp));
+	shim_start(envp);
+	hook_node_start(envp);
 }
 
 __attribute__((destructor)) static void end(void)
