@@ -99,17 +99,19 @@ def test_programs_that_move_requests_between_threads_get_no_wrong_parent(run, up
 
 
 @pytest.mark.parametrize("client", ["http", "fetch"])
-def test_node_with_many_requests_in_flight_is_never_wrong(run, upstreams, client):
+@pytest.mark.parametrize("script, least", [("auto", 1.0), ("off", 0.0)])
+def test_node_with_many_requests_in_flight_is_never_wrong(run, upstreams, client, script, least):
     up = upstreams(answered)
-    port = servers.node(run, "relay.js", up.port, client, name="svc")
+    port = servers.node(run, "relay.js", up.port, client, name="svc", env={"TAGALONG_NODE": script})
     sent = drive(port, N, in_flight=40, with_context=lambda i: i % 2)
-    check(run, up, sent, 0.0)
+    check(run, up, sent, least)
 
 
 @pytest.mark.parametrize("client", ["http", "fetch"])
 def test_node_one_at_a_time_with_a_guess_allowed(run, upstreams, client):
     up = upstreams(answered)
-    port = servers.node(run, "relay.js", up.port, client, name="svc", env={"TAGALONG_LINK": "best"})
+    port = servers.node(run, "relay.js", up.port, client, name="svc",
+                        env={"TAGALONG_LINK": "best", "TAGALONG_NODE": "off"})
     sent = drive(port, 200, in_flight=1, with_context=lambda i: i % 2)
     verdict = check(run, up, sent, 1.0)
     assert set(verdict.links) == {"only"}, verdict
@@ -132,7 +134,7 @@ def test_background_calls_have_no_parent(run, upstreams, victim):
 def test_links_of_an_unknown_parent_name_the_candidates(run, upstreams):
     """With few requests open, a client span whose parent is not known links to all of them."""
     up = upstreams(answered)
-    port = servers.node(run, "relay.js", up.port, "http", name="svc")
+    port = servers.node(run, "relay.js", up.port, "http", name="svc", env={"TAGALONG_NODE": "off"})
     drive(port, 200, in_flight=4, with_context=lambda i: True)
     verdict = judge(run.spans, up.received, "svc")
     assert verdict.wrong == 0
