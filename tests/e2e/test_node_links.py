@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from harness.node_links import ASKED, BY_TWO, Links
+from harness import node_versions
+from harness.node_links import ASKED, Links
 
 SERVERS = ("http", "https", "http2", "http2s", "streams", "express", "fastify")
 CLIENTS = ("http", "pool", "fresh", "names", "array", "https", "pipe", "fetch", "fetch of few", "undici", "http2", "grpc")
@@ -43,3 +44,10 @@ def test_what_the_service_does_on_its_own_account_is_linked_to_nothing(run, cert
     counts = links.drive()
     assert counts.pop("background") > 3
     assert counts == {"right": expected(8)}
+
+
+@pytest.mark.parametrize("server,client", PAIRS)
+@pytest.mark.parametrize("version", node_versions.OTHERS)
+def test_so_it_is_in_other_versions(run, certificates, version, server, client):
+    links = Links(run, certificates, server, client, node=node_versions.node(version))
+    assert links.drive() == {"right": expected(8)}

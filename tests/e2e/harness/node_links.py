@@ -10,7 +10,6 @@ from .wait import wait_for
 
 SOURCE = paths.ROOT / "tests/bench/links_node"
 ASKED = {"plain": 2, "before": 2, "between": 3, "fan": 3, "callbacks": 2, "answered": 2}
-BY_TWO = ("http2", "http2s", "streams")
 
 
 class Counts(dict):
