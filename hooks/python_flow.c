@@ -13,10 +13,10 @@ bool python_flow_start(void)
 {
 	static bool tried;
 
-	if (python_variable)
-		return true;
-	if (tried || python.interpreter() != python.PyInterpreterState_Main())
+	if (python.interpreter() != python.PyInterpreterState_Main())
 		return false;
+	if (python_variable || tried)
+		return python_variable;
 	tried = true;
 	if (python.Py_AtExit(interpreter_ended) < 0)
 		return false;

@@ -49,7 +49,7 @@ static bool is_named(const struct image *m, const struct range *r, const char *p
 
 struct python_method *python_table_method(struct python_method *table, const char *name)
 {
-	for (unsigned i = 0; table[i].name && i < PYTHON_METHODS_MAX; i++)
+	for (unsigned i = 0; i < PYTHON_METHODS_MAX && table[i].name; i++)
 		if (strcmp(table[i].name, name) == 0)
 			return &table[i];
 	return NULL;
@@ -113,11 +113,34 @@ static struct range writable(const struct image *m, const ElfW(Phdr) * data)
 	return r;
 }
 
+struct search {
+	const struct image *m;
+	struct range constants;
+	const char *const *names;
+	const char *without;
+};
+
+/* The table that `row` is one of, if it is the one that is looked for. */
+static struct python_method *table_with(const struct search *s, const struct range *data,
+					struct python_method *row)
+{
+	struct python_method *table;
+
+	if (!is_named(s->m, &s->constants, row->name, s->names[0]) ||
+	    !is_row(s->m, &s->constants, row))
+		return NULL;
+	table = first_row(s->m, data, &s->constants, row);
+	if (!table || !ends(s->m, data, &s->constants, table) || !has_all(s->m, table, s->names) ||
+	    (s->without && python_table_method(table, s->without)))
+		return NULL;
+	return table;
+}
+
 struct python_method *python_table_find(const struct image *m, const char *const *names,
 					const char *without)
 {
-	struct range r = whole(m);
-	struct python_method *found = NULL;
+	struct search s = { m, whole(m), names, without };
+	struct python_method *found = NULL, *table;
 
 	for (size_t i = 0; i < m->phdr_count; i++) {
 		struct range data;
@@ -125,19 +148,14 @@ struct python_method *python_table_find(const struct image *m, const char *const
 		if (m->phdr[i].p_type != PT_LOAD || !(m->phdr[i].p_flags & PF_W))
 			continue;
 		data = writable(m, &m->phdr[i]);
-		for (uintptr_t at = data.from; at + sizeof(struct python_method) <= data.to;
+		for (const char *at = (const char *)data.from;
+		     at && (uintptr_t)at + sizeof(struct python_method) <= data.to;
 		     at += sizeof(void *)) {
-			struct python_method *row = (struct python_method *)at, *table;
-
-			if (!is_named(m, &r, row->name, names[0]) || !is_row(m, &r, row))
-				continue;
-			table = first_row(m, &data, &r, row);
-			if (!table || !ends(m, &data, &r, table) || !has_all(m, table, names) ||
-			    (without && python_table_method(table, without)))
-				continue;
-			if (found)
+			table = table_with(&s, &data, (struct python_method *)(uintptr_t)at);
+			if (table && found)
 				return NULL;
-			found = table;
+			if (table)
+				found = table;
 		}
 	}
 	return found;

@@ -20,7 +20,8 @@ SERVICE = "svc"
 LOST = {"lost"}         # it gives its context away: no parent is the right answer
 # One task for all of a connection, that is still at work when the next request has been read: by
 # what passes on sockets nobody can tell which of the two it is at.
-UNKNOWABLE = {("asyncio streams", "after")}
+UNKNOWABLE = {("asyncio streams", "after"), ("uvicorn on uvloop, aiohttp", "before"),
+              ("uvicorn on uvloop, aiohttp", "gather")}
 ASYNC = ["before", "between", "pool", "fresh", "names", "gather", "thread", "task", "after", "lost"]
 SYNC = ["before", "between", "pool", "fresh", "names", "thread", "lost"]
 
@@ -67,6 +68,8 @@ PYTHON = {
     "uvicorn httptools, httpx": Program(uvicorn("httptools"), ASYNC, "httpx"),
     # It closes connections whose next request comes right behind a quick answer.
     "hypercorn, aiohttp": Program(hypercorn, [s for s in ASYNC if s not in ("task", "after")], "aiohttp"),
+    # libuv moves the bytes, later than they are written: nothing is known.
+    "uvicorn on uvloop, aiohttp": Program(uvicorn("h11", "uvloop"), ["before", "gather"], "aiohttp"),
     "FastAPI on uvicorn, httpx": Program(uvicorn("h11", app="serve_fastapi:app"),
                                          ["before", "gather", "task", "sync-before", "sync-thread"],
                                          "httpx", {"SYNC_CLIENT": "httpx"}),

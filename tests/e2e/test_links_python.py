@@ -107,3 +107,13 @@ def test_a_library_that_sends_with_a_mutex_held_is_not_kept_waiting(run, upstrea
     assert sent.status == 200
     assert len(up.received) == n
     assert all(r.context() for r in up.received)
+
+
+def test_other_interpreters_of_the_process_are_left_alone(run, upstreams):
+    up = upstreams(link_bench.answered)
+    run.call([paths.PYTHON, paths.SERVICES / "subinterpreter.py", up.port], "svc")
+    ids = run.spans.by_id()
+    by = {where: [ids[r.context()[1]] for r in up.received if r.path == where]
+          for where in ("/main", "/other")}
+    assert {s.link for s in by["/main"]} == {"flow"} and len(by["/main"]) == 20
+    assert "flow" not in {s.link for s in by["/other"]} and len(by["/other"]) == 10
