@@ -6,22 +6,20 @@
 #include "shim/propagate.h"
 #include "shim/request.h"
 
-#define LINES_ROOM 512 /* all formats but tracestate and baggage */
+#define TRACEPARENT_NAME BYTES("traceparent")
+#define LINES_ROOM       512 /* all formats but tracestate and baggage */
 
-/* The fields that propagate_format() leaves out when a head has them. */
-static const uint8_t looked_at[] = { HTTP1_TRACEPARENT, HTTP1_TRACESTATE,  HTTP1_BAGGAGE,
-				     HTTP1_B3,          HTTP1_B3_TRACE_ID, HTTP1_B3_SPAN_ID,
-				     HTTP1_B3_SAMPLED,  HTTP1_B3_FLAGS,    HTTP1_UBER_TRACE_ID };
-
-#define LOOKED_AT (sizeof(looked_at) / sizeof(looked_at[0]))
+/* The fields that propagate_format() leaves out when a head has them stand side by side in
+ * HTTP1_FIELDS. */
+#define FIRST     HTTP1_TRACEPARENT
+#define LOOKED_AT (HTTP1_UBER_TRACE_ID - FIRST + 1)
 
 static uint16_t fields_of(const struct http1_head *head)
 {
 	uint16_t has = 0;
 
 	for (unsigned i = 0; i < LOOKED_AT; i++)
-		if (head->count[looked_at[i]])
-			has |= (uint16_t)(1u << i);
+		has |= (uint16_t)((head->count[FIRST + i] != 0) << i);
 	return has;
 }
 
@@ -117,7 +115,7 @@ void h2_fields_replacement(char to[static H2_TRACEPARENT_LITERAL],
 
 	shared_context_get(&context, entry->action == H2_RESTORE ? &e->received : &e->context);
 	traceparent_format(value, &context);
-	hpack_put(to, H2_TRACEPARENT_LITERAL, BYTES("traceparent"),
+	hpack_put(to, H2_TRACEPARENT_LITERAL, TRACEPARENT_NAME,
 		  (struct bytes){ value, TRACEPARENT_LEN });
 	to[0] = (char)first[entry->form];
 }
@@ -129,18 +127,34 @@ size_t h2_fields_room(const struct exchange *e)
 	return 2 * (LINES_ROOM + e->tracestate.n + 4 * e->baggage.n);
 }
 
+/* What nearly all requests lack, and no more. */
+static size_t put_traceparent(char *to, size_t room, const struct span_context *own, size_t *list)
+{
+	char value[TRACEPARENT_LEN + 1];
+	size_t n;
+
+	traceparent_format(value, own);
+	n = hpack_put(to, room, TRACEPARENT_NAME, (struct bytes){ value, TRACEPARENT_LEN });
+	if (n)
+		*list += TRACEPARENT_NAME.n + TRACEPARENT_LEN + 32;
+	return n;
+}
+
 size_t h2_fields_put(char *to, size_t room, const struct h2_ahead_entry *entry,
 		     const struct exchange *e, size_t *list)
 {
 	struct text lines = { .p = to + room / 2, .size = room - room / 2 };
-	struct http1_head has = { .request = true };
+	struct http1_head has;
 	struct span_context own;
 	struct bytes rest;
 	size_t n = 0;
 
-	for (unsigned i = 0; i < LOOKED_AT; i++)
-		has.count[looked_at[i]] = entry->has >> i & 1;
 	shared_context_get(&own, &e->context);
+	if (!entry->has && propagate_is_traceparent(e->tracestate, e->baggage))
+		return put_traceparent(to, room / 2, &own, list);
+	has = (struct http1_head){ .request = true };
+	for (unsigned i = 0; i < LOOKED_AT; i++)
+		has.count[FIRST + i] = entry->has >> i & 1;
 	propagate_format(&lines, &own, e->tracestate, e->baggage, e->debug, BYTES("\n"), &has);
 	rest = text_bytes(&lines);
 	while (rest.n) {

@@ -232,3 +232,15 @@ bool propagate_head_carries_context(const struct http1_head *head)
 	}
 	return false;
 }
+
+bool propagate_is_traceparent(struct bytes tracestate, struct bytes baggage)
+{
+	bool found = false;
+
+	for (const uint8_t *name = config.propagator_order; *name != PROPAGATOR_NONE; name++) {
+		if (*name != PROPAGATOR_TRACECONTEXT && *name != PROPAGATOR_BAGGAGE)
+			return false;
+		found |= *name == PROPAGATOR_TRACECONTEXT;
+	}
+	return found && !tracestate.n && !baggage.n;
+}

@@ -44,6 +44,9 @@ size_t propagate_format(struct text *out, const struct span_context *context,
 			struct bytes tracestate, struct bytes baggage, bool debug,
 			struct bytes line_end, const struct http1_head *existing);
 
+/* Whether that is a traceparent and nothing else, for a head that has none of these fields. */
+bool propagate_is_traceparent(struct bytes tracestate, struct bytes baggage);
+
 /* Whether the head already carries a trace context of a configured propagator: the program (or
  * whoever it passes on for) traces itself, or passes on what we gave it. */
 bool propagate_head_carries_context(const struct http1_head *head);
