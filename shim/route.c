@@ -32,6 +32,8 @@ static struct list headers[HEADERS_LISTS] = {
 #undef LIST
 };
 
+static unsigned captured_headers; /* of all lists */
+
 /* RFC 9110 and PATCH and QUERY, which the semantic conventions know as well. */
 #define DEFAULT_METHODS "GET,HEAD,POST,PUT,DELETE,CONNECT,OPTIONS,TRACE,PATCH,QUERY"
 
@@ -93,6 +95,9 @@ void route_init(void)
 		  "OTEL_INSTRUMENTATION_GRPC_CAPTURE_METADATA_CLIENT_REQUEST");
 	list_read(&headers[METADATA_CLIENT_RESPONSE], config.client_response_metadata,
 		  "OTEL_INSTRUMENTATION_GRPC_CAPTURE_METADATA_CLIENT_RESPONSE");
+	captured_headers = 0;
+	for (unsigned i = 0; i < HEADERS_LISTS; i++)
+		captured_headers += headers[i].n;
 }
 
 bool route_excluded(struct bytes path)
@@ -182,4 +187,9 @@ bool route_captures(enum header_list list, struct bytes name)
 bool route_captures_any(enum header_list list)
 {
 	return headers[list].n > 0;
+}
+
+bool route_captures_nothing(void)
+{
+	return !captured_headers;
 }

@@ -61,5 +61,6 @@ enum header_list {
 bool route_captures(enum header_list list, struct bytes name);
 /* False: the list is empty, nobody needs to walk the headers. */
 bool route_captures_any(enum header_list list);
+bool route_captures_nothing(void); /* all of them are */
 
 #endif
