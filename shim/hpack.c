@@ -148,13 +148,14 @@ static bool read_text(struct bytes *out, struct bytes block, const struct hpack_
 static bool read_texts(struct hpack *h, struct bytes block, const struct hpack_representation *r,
 		       struct hpack_field *field)
 {
-	size_t name_room = r->index || !r->name.huffman ? 0 : HPACK_HUFFMAN_ROOM(r->name.n);
+	bool name_coded = !r->index && r->name.huffman;
+	size_t name_room = name_coded ? HPACK_HUFFMAN_ROOM(r->name.n) : 0;
+	size_t value_room = r->value.huffman ? HPACK_HUFFMAN_ROOM(r->value.n) : 0;
 
-	if (r->value.huffman || name_room) {
-		if (r->value.n > TEXT_MAX || name_room > HPACK_HUFFMAN_ROOM(TEXT_MAX) ||
-		    !text_room(h, name_room + HPACK_HUFFMAN_ROOM(r->value.n) + 1))
-			return false;
-	}
+	/* One more, so that there is something for an empty one. */
+	if ((name_coded || r->value.huffman) && (r->name.n > TEXT_MAX || r->value.n > TEXT_MAX ||
+						 !text_room(h, name_room + value_room + 1)))
+		return false;
 	return (r->index || read_text(&field->name, block, &r->name, h->text)) &&
 	       read_text(&field->value, block, &r->value, h->text ? h->text + name_room : NULL);
 }
