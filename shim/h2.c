@@ -9,8 +9,6 @@
 #include "shim/h2_ahead.h"
 #include "shim/h2_edit.h"
 
-#define NOT_NAMED UINT32_MAX
-
 static struct pool pool;
 
 int h2_init(void)
@@ -131,72 +129,6 @@ int h2_buffer_add(struct h2_buffer *b, struct bytes more)
 	return 0;
 }
 
-/* ---- SETTINGS ---- */
-
-/* The other side wants its blocks encoded so. What is allowed anew counts at once, what is
- * forbidden once it is acknowledged. */
-static int settings_of_peer(struct h2_side *bound, const struct h2_settings *s)
-{
-	if (bound->awaiting == H2_SETTINGS_MAX)
-		return -EMSGSIZE;
-	bound->awaited_least[bound->awaiting] = s->has_table ? s->table_least : NOT_NAMED;
-	bound->awaited[bound->awaiting++] = s->has_table ? s->table : NOT_NAMED;
-	if (s->has_frame)
-		bound->frame_max = s->frame;
-	if (s->has_list)
-		bound->list_max = s->list;
-	if (!s->has_table || s->table <= bound->table)
-		return 0;
-	bound->table = s->table;
-	return hpack_limit_table(bound->hpack, s->table);
-}
-
-static int settings_acknowledged(struct h2_side *s)
-{
-	uint32_t least = s->awaited_least[0], table = s->awaited[0];
-	int err = 0;
-
-	if (!s->awaiting)
-		return -EBADMSG;
-	s->awaiting--;
-	memmove(s->awaited, s->awaited + 1, s->awaiting * sizeof(s->awaited[0]));
-	memmove(s->awaited_least, s->awaited_least + 1, s->awaiting * sizeof(s->awaited[0]));
-	if (table == NOT_NAMED)
-		return 0;
-	if (least < table)
-		err = hpack_limit_table(s->hpack, least);
-	s->table = table;
-	return err ? err : hpack_limit_table(s->hpack, table);
-}
-
-static int settings_take(struct h2_side *bound, struct bytes payload)
-{
-	struct h2_settings said;
-	int err = h2_settings_parse(&said, payload);
-
-	return err ? err : settings_of_peer(bound, &said);
-}
-
-int h2_settings_leave(struct conn *c, struct bytes payload)
-{
-	if (c->h2->settings_ahead == H2_SETTINGS_MAX)
-		return -EMSGSIZE;
-	c->h2->settings_ahead++;
-	return settings_take(&c->h2->in, payload);
-}
-
-static int settings(struct conn *c, struct h2_side *s, struct bytes payload)
-{
-	if (s->frame.flags & H2_FLAG_ACK)
-		return settings_acknowledged(s);
-	if (s == &c->h2->in)
-		return settings_take(&c->h2->out, payload);
-	if (!c->h2->settings_ahead)
-		return settings_take(&c->h2->in, payload);
-	c->h2->settings_ahead--;
-	return 0;
-}
-
 /* ---- frames ---- */
 
 struct moved {
@@ -287,7 +219,7 @@ static ssize_t frame_over(struct moved *m, struct bytes payload)
 	case H2_RST_STREAM:
 		return reset(m, payload);
 	case H2_SETTINGS:
-		return settings(m->c, s, payload);
+		return h2_settings_moved(m->c, s, payload);
 	case H2_GOAWAY:
 		return goaway(m, payload);
 	default:
@@ -296,12 +228,11 @@ static ssize_t frame_over(struct moved *m, struct bytes payload)
 }
 
 /* The head of a frame is here: what may follow what. */
-static int frame_begins(struct moved *m)
+static int frame_begins(struct h2_side *s, const char *head)
 {
-	struct h2_side *s = m->side;
 	struct h2_frame *f = &s->frame;
 
-	*f = h2_frame_unpack(s->head);
+	*f = h2_frame_unpack(head);
 	s->in_frame = true;
 	if (!s->started && (f->type != H2_SETTINGS || f->flags & H2_FLAG_ACK))
 		return -EBADMSG;
@@ -316,13 +247,7 @@ static int frame_begins(struct moved *m)
 		s->block_type = f->type;
 		s->block_ends = f->type == H2_HEADERS && f->flags & H2_FLAG_END_STREAM;
 	}
-	if (is_looked_at(f->type))
-		return f->length > H2_PAYLOAD_MAX ? -EMSGSIZE : 0;
-	if (!f->length)
-		return 0;
-	m->direction->in_body = true;
-	m->direction->body = (struct http1_body){ .state = BODY_LENGTH, .remaining = f->length };
-	return 0;
+	return is_looked_at(f->type) && f->length > H2_PAYLOAD_MAX ? -EMSGSIZE : 0;
 }
 
 static ssize_t take_preface(struct h2_side *s, struct bytes rest)
@@ -335,22 +260,24 @@ static ssize_t take_preface(struct h2_side *s, struct bytes rest)
 	return (ssize_t)n;
 }
 
-static ssize_t take_head(struct moved *m, struct bytes rest)
+/* As it stands, if it stands there whole. */
+static ssize_t take_head(struct h2_side *s, struct bytes rest)
 {
-	struct h2_side *s = m->side;
 	size_t n = H2_FRAME_HEAD - s->head_n;
-	ssize_t err;
+	const char *head = rest.p;
+	int err;
 
 	if (n > rest.n)
 		n = rest.n;
-	memcpy(s->head + s->head_n, rest.p, n);
-	s->head_n += (uint8_t)n;
-	if (s->head_n < H2_FRAME_HEAD)
-		return (ssize_t)n;
-	err = frame_begins(m);
-	if (!err && !s->frame.length)
-		err = frame_over(m, (struct bytes){ "", 0 });
-	return err < 0 ? err : (ssize_t)n + err;
+	if (n < H2_FRAME_HEAD) {
+		memcpy(s->head + s->head_n, rest.p, n);
+		s->head_n += (uint8_t)n;
+		head = s->head;
+		if (s->head_n < H2_FRAME_HEAD)
+			return (ssize_t)n;
+	}
+	err = frame_begins(s, head);
+	return err ? err : (ssize_t)n;
 }
 
 /* A payload that is skipped. */
@@ -388,20 +315,43 @@ static ssize_t take_payload(struct moved *m, struct bytes rest)
 	return added < 0 ? added : (ssize_t)n;
 }
 
+/* The payload of a frame whose head has just come, as far as it is here. */
+static ssize_t begin_payload(struct moved *m, struct bytes rest)
+{
+	const struct h2_frame *f = &m->side->frame;
+	ssize_t err;
+
+	if (is_looked_at(f->type))
+		return take_payload(m, rest);
+	if (rest.n >= f->length) {
+		err = frame_over(m, (struct bytes){ NULL, 0 });
+		return err < 0 ? err : (ssize_t)f->length;
+	}
+	m->direction->in_body = true;
+	m->direction->body = (struct http1_body){ .state = BODY_LENGTH, .remaining = f->length };
+	return rest.n ? skip_payload(m, rest) : 0;
+}
+
 ssize_t h2_feed(struct conn *c, int fd, struct bytes rest, struct inbound_place *place)
 {
 	struct moved m = { .c = c, .fd = fd, .out = !place, .place = place };
+	ssize_t head = 0, n;
 
 	m.side = place ? &c->h2->in : &c->h2->out;
 	m.direction = place ? &c->in : &c->out;
 	if (m.side->preface)
 		return take_preface(m.side, rest);
-	if (!m.side->in_frame)
-		return take_head(&m, rest);
 	if (m.direction->in_body)
 		return skip_payload(&m, rest);
 	m.frame = place ? rest.p - place->piece->p - H2_FRAME_HEAD : -1;
-	return take_payload(&m, rest);
+	if (m.side->in_frame)
+		return take_payload(&m, rest);
+	head = take_head(m.side, rest);
+	if (head < 0 || !m.side->in_frame)
+		return head;
+	m.frame += place ? head : 0;
+	n = begin_payload(&m, (struct bytes){ rest.p + head, rest.n - (size_t)head });
+	return n < 0 ? n : head + n;
 }
 
 bool h2_skip(struct conn *c, int fd, bool out, uint64_t n)

@@ -84,6 +84,9 @@ void h2_close(struct conn *c); /* the streams were ended before */
  * NULL when it was sent. */
 ssize_t h2_feed(struct conn *c, int fd, struct bytes rest, struct inbound_place *place);
 
+/* A SETTINGS frame that has passed on side s, or its acknowledgement. 0 or -errno. */
+int h2_settings_moved(struct conn *c, struct h2_side *s, struct bytes payload);
+
 /* ---- bytes that are about to be sent: the halves of shim_write_begin() and _again() ---- */
 
 void h2_write_begin(struct conn *c, struct shim_write *w);

@@ -4,7 +4,7 @@
 #include "shim/h2_look.h"
 
 #include "base/counters.h"
-#include "base/readable.h"
+#include "shim/h2_cursor.h"
 #include "shim/h2_edit.h"
 #include "shim/h2_fields.h"
 #include "shim/vector.h"
@@ -12,9 +12,7 @@
 struct look {
 	struct conn *c;
 	const struct shim_write *w;
-	size_t at;             /* of the program's bytes from w->base on */
-	int part;              /* where that is: the next byte, */
-	size_t in_part;        /* in this part */
+	struct h2_cursor at;   /* from w->base on */
 	uint32_t settings;     /* SETTINGS met */
 	uint32_t known;        /* blocks met that were decoded at an earlier look */
 	bool proven;           /* SETTINGS came first */
@@ -30,91 +28,6 @@ struct whole_block {
 	size_t head_at, fragment_at, fragment_n;
 	bool one_frame;
 };
-
-/* ---- the program's bytes ---- */
-
-static bool skip(struct look *l, size_t n)
-{
-	l->at += n;
-	while (n && l->part < l->w->program_count) {
-		size_t left = l->w->program[l->part].iov_len - l->in_part;
-
-		if (n < left) {
-			l->in_part += n;
-			return true;
-		}
-		n -= left;
-		l->part++;
-		l->in_part = 0;
-	}
-	return n == 0;
-}
-
-static const char *here(struct look *l, size_t *n)
-{
-	while (l->part < l->w->program_count && l->in_part == l->w->program[l->part].iov_len) {
-		l->part++;
-		l->in_part = 0;
-	}
-	if (l->part == l->w->program_count)
-		return NULL;
-	*n = l->w->program[l->part].iov_len - l->in_part;
-	return (const char *)l->w->program[l->part].iov_base + l->in_part;
-}
-
-static bool take(struct look *l, char *to, size_t n)
-{
-	while (n) {
-		size_t there;
-		const char *p = here(l, &there);
-
-		if (!p)
-			return false;
-		if (there > n)
-			there = n;
-		if (!memory_readable(p, there))
-			return false;
-		memcpy(to, p, there);
-		skip(l, there);
-		to += there;
-		n -= there;
-	}
-	return true;
-}
-
-/* The next n bytes in one piece: where they stand, or copied behind what l->copy holds. */
-static int view(struct look *l, size_t n, struct bytes *out)
-{
-	uint32_t before = l->copy.n;
-	size_t there = 0;
-	const char *p = here(l, &there);
-
-	*out = (struct bytes){ p, n };
-	if (!n)
-		return 0;
-	if (p && there >= n && memory_readable(p, n)) {
-		skip(l, n);
-		return 0;
-	}
-	while (n) {
-		int err;
-
-		p = here(l, &there);
-		if (!p)
-			return -ENODATA;
-		if (there > n)
-			there = n;
-		if (!memory_readable(p, there))
-			return -ENODATA;
-		err = h2_buffer_add(&l->copy, (struct bytes){ p, there });
-		if (err)
-			return err;
-		skip(l, there);
-		n -= there;
-	}
-	*out = (struct bytes){ l->copy.p + before, l->copy.n - before };
-	return 0;
-}
 
 /* ---- editing ---- */
 
@@ -290,8 +203,8 @@ static int take_fragment(struct look *l, struct whole_block *b, struct bytes *fr
 	struct bytes payload;
 	int err;
 
-	b->head_at = l->at - H2_FRAME_HEAD;
-	err = view(l, b->frame.length, &payload);
+	b->head_at = l->at.at - H2_FRAME_HEAD;
+	err = h2_cursor_view(&l->at, b->frame.length, &l->copy, &payload);
 	if (!err)
 		err = h2_frame_fragment(fragment, &b->frame, payload);
 	if (err)
@@ -303,9 +216,10 @@ static int take_fragment(struct look *l, struct whole_block *b, struct bytes *fr
 
 static int take_head(struct look *l, struct h2_frame *f)
 {
-	char head[H2_FRAME_HEAD];
+	char room[H2_FRAME_HEAD];
+	const char *head = h2_cursor_take(&l->at, room, sizeof(room));
 
-	if (!take(l, head, sizeof(head)))
+	if (!head)
 		return -ENODATA;
 	*f = h2_frame_unpack(head);
 	return 0;
@@ -342,7 +256,7 @@ static int look_at_block(struct look *l, const struct h2_frame *f)
 	struct h2_buffer all = { .p = NULL };
 	int err;
 
-	b.begins_at = l->at - H2_FRAME_HEAD;
+	b.begins_at = l->at.at - H2_FRAME_HEAD;
 	b.block.stream = f->stream;
 	b.block.ends = f->type == H2_HEADERS && f->flags & H2_FLAG_END_STREAM;
 	err = f->length > H2_PAYLOAD_MAX ? -EMSGSIZE : take_fragment(l, &b, &b.block.bytes);
@@ -360,7 +274,9 @@ static int look_at_block(struct look *l, const struct h2_frame *f)
 static int look_at_settings(struct look *l, const struct h2_frame *f)
 {
 	struct bytes payload;
-	int err = f->length > H2_MAX_FRAME_DEFAULT ? -EMSGSIZE : view(l, f->length, &payload);
+	int err = f->length > H2_MAX_FRAME_DEFAULT
+			  ? -EMSGSIZE
+			  : h2_cursor_view(&l->at, f->length, &l->copy, &payload);
 
 	if (!err && l->settings++ >= l->c->h2->settings_ahead)
 		err = h2_settings_leave(l->c, payload);
@@ -374,25 +290,28 @@ static int look_behind(struct look *l)
 {
 	const struct h2_side *s = &l->c->h2->out;
 	const struct direction *d = &l->c->out;
-	char head[H2_FRAME_HEAD];
+	char head[H2_FRAME_HEAD], room[H2_FRAME_HEAD];
+	const char *rest;
 	struct h2_frame f = s->frame;
 	size_t left = 0;
 	bool in_block = s->block_stream;
 
-	if (s->preface && !skip(l, s->preface))
+	if (s->preface && !h2_cursor_skip(&l->at, s->preface))
 		return -ENODATA;
 	if (s->in_frame) {
 		left = d->in_body ? d->body.remaining : f.length - s->payload.n;
 	} else if (s->head_n) {
 		memcpy(head, s->head, s->head_n);
-		if (!take(l, head + s->head_n, H2_FRAME_HEAD - s->head_n))
+		rest = h2_cursor_take(&l->at, room, H2_FRAME_HEAD - s->head_n);
+		if (!rest)
 			return -ENODATA;
+		memcpy(head + s->head_n, rest, H2_FRAME_HEAD - s->head_n);
 		f = h2_frame_unpack(head);
 		left = f.length;
 		l->proven |= f.type == H2_SETTINGS;
 		in_block |= f.type == H2_HEADERS || f.type == H2_PUSH_PROMISE;
 	}
-	if (!skip(l, left))
+	if (!h2_cursor_skip(&l->at, left))
 		return -ENODATA;
 	if (!in_block)
 		return 0;
@@ -401,14 +320,14 @@ static int look_behind(struct look *l)
 
 		if (err)
 			return err;
-		if (f.type != H2_CONTINUATION || !skip(l, f.length))
+		if (f.type != H2_CONTINUATION || !h2_cursor_skip(&l->at, f.length))
 			return -ENODATA;
 	}
 	/* A block that has left in part: it is passed by if it was decoded, else it goes first. */
 	l->known = l->c->h2->ahead ? 1 : 0;
 	if (l->known)
 		return 0;
-	l->until = l->at;
+	l->until = l->at.at;
 	return -ENODATA;
 }
 
@@ -426,7 +345,7 @@ static int look_at_frame(struct look *l)
 		return look_at_block(l, &f);
 	if (f.type == H2_SETTINGS && !(f.flags & H2_FLAG_ACK))
 		return look_at_settings(l, &f);
-	if (!skip(l, f.length))
+	if (!h2_cursor_skip(&l->at, f.length))
 		return -ENODATA;
 	if (f.type == H2_DATA && f.flags & H2_FLAG_END_STREAM)
 		note_ending(l, f.stream);
@@ -435,11 +354,13 @@ static int look_at_frame(struct look *l)
 
 int h2_look(struct conn *c, const struct shim_write *w, size_t *until)
 {
-	struct look l = { .c = c, .w = w, .until = SIZE_MAX, .proven = c->h2->out.started };
+	struct look l = {
+		.c = c, .w = w, .at = { .w = w }, .until = SIZE_MAX, .proven = c->h2->out.started
+	};
 	int err;
 
-	skip(&l, w->base);
-	l.at = 0;
+	h2_cursor_skip(&l.at, w->base);
+	l.at.at = 0;
 	err = look_behind(&l);
 	while (!err)
 		err = look_at_frame(&l);
