@@ -20,7 +20,7 @@ bool image_contains(const struct image *m, uintptr_t address)
 
 /* glibc has made absolute addresses of the pointers in the dynamic section, musl leaves them as
  * they stand in the file, and so does everybody for the vDSO. */
-static const void *image_pointer(const struct image *m, uintptr_t value)
+const void *image_pointer(const struct image *m, uintptr_t value)
 {
 	if (!image_contains(m, value))
 		value += m->base;

@@ -28,6 +28,9 @@ void *image_find(const struct image *m, const char *name);
 
 bool image_contains(const struct image *m, uintptr_t address);
 
+/* Where the address in an entry of the dynamic section points to, or NULL: not into the object. */
+const void *image_pointer(const struct image *m, uintptr_t value);
+
 /* What others call it (DT_SONAME), or NULL; whether it asks for a library of that name. */
 const char *image_name(const struct image *m);
 bool image_needs(const struct image *m, const char *name);

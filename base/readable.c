@@ -66,3 +66,10 @@ bool memory_writable(void *p, size_t n)
 		return true;
 	return raw_rt_sigprocmask(0, NULL, (uint64_t *)(end - 8)) == 0;
 }
+
+/* FUTEX_WAKE_OP changes its second word in one step, here by an OR with nothing. */
+bool memory_writable_now(void *word)
+{
+	return raw_syscall6(SYS_futex, (long)word, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0,
+			    (long)word, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_LT, 0)) >= 0;
+}

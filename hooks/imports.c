@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/imports.h"
+
+#include <elf.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include "base/bytes.h"
+#include "base/raw.h"
+#include "base/readable.h"
+
+#ifdef __x86_64__
+#include "hooks/imports_x86_64.h"
+#else
+#include "hooks/imports_aarch64.h"
+#endif
+
+#define RELOCATIONS_MAX (1u << 20) /* looked at in one object */
+#define PAGE_SIZE_MIN   4096ul
+
+extern unsigned long getauxval(unsigned long type) __attribute__((weak));
+
+struct relocations {
+	const ElfW(Rela) * at;
+	size_t count;
+};
+
+static uintptr_t page_size(void)
+{
+	uintptr_t size = getauxval ? getauxval(AT_PAGESZ) : 0;
+
+	return size ? size : PAGE_SIZE_MIN;
+}
+
+static bool table_read(struct relocations *r, const struct image *m, uintptr_t at, size_t bytes)
+{
+	r->at = at ? image_pointer(m, at) : NULL;
+	r->count = bytes / sizeof(*r->at);
+	return r->at && r->count && r->count <= RELOCATIONS_MAX &&
+	       image_contains(m, (uintptr_t)(r->at + r->count) - 1);
+}
+
+/* How the loader's own tables of an object look: for calls, and for addresses. */
+static void tables_find(struct relocations tables[static 2], const struct image *m)
+{
+	uintptr_t calls = 0, all = 0;
+	size_t calls_bytes = 0, all_bytes = 0;
+	bool with_addend = true;
+
+	for (const ElfW(Dyn) *d = m->dynamic; d && d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_JMPREL)
+			calls = d->d_un.d_ptr;
+		else if (d->d_tag == DT_PLTRELSZ)
+			calls_bytes = d->d_un.d_val;
+		else if (d->d_tag == DT_RELA)
+			all = d->d_un.d_ptr;
+		else if (d->d_tag == DT_RELASZ)
+			all_bytes = d->d_un.d_val;
+		else if (d->d_tag == DT_PLTREL)
+			with_addend = d->d_un.d_val == DT_RELA;
+	}
+	if (!with_addend || !table_read(&tables[0], m, calls, calls_bytes))
+		tables[0].count = 0;
+	if (!table_read(&tables[1], m, all, all_bytes))
+		tables[1].count = 0;
+}
+
+/* A slot that has not been called through leads to the object's own code, which has the loader look
+ * the function up: the loader will not be asked any more. */
+static bool is_expected(const struct image *m, unsigned type, uintptr_t value, uintptr_t theirs)
+{
+	return value == theirs || (type == IMPORT_BY_CALL && image_is_code(m, value));
+}
+
+/* Memory that the loader protects once it has relocated an object: while it can still be written
+ * to, that is not done yet, and to protect it again would be the loader's end. */
+static bool store(const struct image *m, uintptr_t *slot, uintptr_t value)
+{
+	uintptr_t size = page_size(), page = (uintptr_t)slot & ~(size - 1);
+	int protection = image_protection(m, (uintptr_t)slot, (uintptr_t)(slot + 1), size);
+	bool writable = memory_writable_now(slot);
+
+	if ((protection >= 0) == writable)
+		return false;
+	if (!writable && raw_mprotect((void *)page, size, protection | PROT_WRITE) < 0)
+		return false;
+	__atomic_store_n(slot, value, __ATOMIC_RELEASE);
+	if (!writable)
+		raw_mprotect((void *)page, size, protection);
+	return true;
+}
+
+static bool replace(const struct image *m, const ElfW(Rela) * r, const struct import *import)
+{
+	uintptr_t *slot = (uintptr_t *)(m->base + r->r_offset);
+	uintptr_t value;
+
+	if ((uintptr_t)slot % sizeof(*slot) || !image_contains(m, (uintptr_t)slot) ||
+	    !image_contains(m, (uintptr_t)(slot + 1) - 1))
+		return false;
+	value = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	return is_expected(m, (unsigned)ELF64_R_TYPE(r->r_info), value, import->theirs) &&
+	       store(m, slot, import->ours);
+}
+
+unsigned imports_replace(const struct image *m, const struct import *imports, unsigned count)
+{
+	struct relocations tables[2];
+	unsigned replaced = 0;
+
+	tables_find(tables, m);
+	for (unsigned t = 0; t < 2; t++) {
+		for (size_t i = 0; i < tables[t].count; i++) {
+			const ElfW(Rela) *r = &tables[t].at[i];
+			unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
+			const char *name;
+
+			if ((type != IMPORT_BY_CALL && type != IMPORT_AT_LOAD) || r->r_addend)
+				continue;
+			name = m->strings + m->symbols[ELF64_R_SYM(r->r_info)].st_name;
+			for (unsigned k = 0; k < count; k++)
+				if (strcmp(name, imports[k].name) == 0)
+					replaced += replace(m, r, &imports[k]);
+		}
+	}
+	return replaced;
+}

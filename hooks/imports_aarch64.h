@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOOKS_IMPORTS_AARCH64_H
+#define HOOKS_IMPORTS_AARCH64_H
+
+#define IMPORT_BY_CALL R_AARCH64_JUMP_SLOT
+#define IMPORT_AT_LOAD R_AARCH64_GLOB_DAT
+
+#endif
