@@ -70,6 +70,7 @@ enum { INBOUND_AUTO, INBOUND_ON, INBOUND_OFF };
 enum { TLS_AUTO, TLS_OFF };
 enum { PYTHON_AUTO, PYTHON_OFF };
 enum { NODE_AUTO, NODE_OFF };
+enum { CARRIERS_AUTO, CARRIERS_OFF };
 enum { LINK_EXACT, LINK_BEST };
 
 extern struct config config;

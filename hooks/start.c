@@ -5,6 +5,7 @@
 #include <link.h>
 #include "base/environment.h"
 #include "base/raw.h"
+#include "hooks/carriers.h"
 #include "hooks/node.h"
 #include "hooks/python.h"
 #include "hooks/real.h"
@@ -86,6 +87,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	envp = environment_find(argc, argv, envp);
 	shim_when_tls(hook_tls_look);
 	shim_when_serving(hook_python_look);
+	shim_when_calling(hook_carriers_look);
 	shim_start(envp);
 	hook_node_start(envp);
 }

@@ -5,6 +5,7 @@
 #include "base/raw.h"
 #include "base/thread.h"
 #include "exporter/exporter.h"
+#include "shim/caller.h"
 #include "shim/conn.h"
 #include "shim/descriptors.h"
 #include "shim/flow.h"
@@ -73,6 +74,8 @@ void shim_on_listen(int fd)
 	/* A listener carries no bytes. */
 	if (shim_tracked(fd))
 		shim_before_close(fd);
+	if (!thread_state.vfork_child && !process_is_vm_child())
+		caller_on_listen();
 }
 
 void shim_on_setsid(void)

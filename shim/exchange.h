@@ -115,6 +115,20 @@ struct exchange_view {
 };
 bool exchange_peek(uint32_t index, struct exchange_view *view);
 
+/* Texts of an exchange that another thread may own: where they stand is read before it is looked at
+ * whether it still stands, and again after they were copied. */
+static inline struct bytes exchange_text(const struct bytes *b)
+{
+	return (struct bytes){ __atomic_load_n(&b->p, __ATOMIC_ACQUIRE),
+			       __atomic_load_n(&b->n, __ATOMIC_ACQUIRE) };
+}
+
+static inline bool exchange_stands(const struct exchange *e, uint32_t generation)
+{
+	__asm__ volatile("" ::: "memory");
+	return atomic_load_explicit(&e->generation, memory_order_acquire) == generation;
+}
+
 /* Calls fn for each open server exchange until it returns false. */
 void exchange_each(bool (*fn)(void *arg, const struct exchange_view *view), void *arg);
 

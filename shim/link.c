@@ -7,6 +7,7 @@
 #include "base/raw.h"
 #include "base/thread.h"
 #include "exporter/exporter.h"
+#include "shim/caller.h"
 #include "shim/carrier.h"
 #include "shim/process_state.h"
 
@@ -165,6 +166,7 @@ static bool writer_asks(const struct http1_head *head)
 	return !head->http2 || (process_may_call() && process_threads() == 1 + exporter_threads());
 }
 
+/* head: of what this thread writes; NULL: it asks others to. */
 static bool link_by_thread(struct link *link, const struct http1_head *head)
 {
 	struct exchange_view view;
@@ -175,7 +177,7 @@ static bool link_by_thread(struct link *link, const struct http1_head *head)
 	if ((exchange_open_count() != 1 || process_flag(unseen_inbound)) &&
 	    (process_flag(reader_answers) < LINK_EVIDENCE || process_flag(other_answered)))
 		return false;
-	if (!read_in_blocking_style(&view) || !writer_asks(head))
+	if (!read_in_blocking_style(&view) || (head && !writer_asks(head)))
 		return false;
 	from_view(link, LINK_RULE_THREAD, &view);
 	return true;
@@ -213,6 +215,7 @@ void link_on_request_read(struct exchange *e, int fd, bool dontwait, bool pipeli
 			      memory_order_relaxed);
 	t->exchange = exchange_index(e) + 1;
 	t->exchange_gen = atomic_load_explicit(&e->generation, memory_order_relaxed);
+	caller_on_request();
 }
 
 void link_on_answer(struct exchange *e)
@@ -300,4 +303,11 @@ void link_find(struct link *link, const struct http1_head *head)
 	if (link_by_flow(link, head) || link_by_thread(link, head) || link_by_process(link) ||
 	    link_by_only(link))
 		return;
+}
+
+bool link_for_caller(struct link *link)
+{
+	*link = (struct link){ .rule = LINK_RULE_NONE };
+	/* Without a span of ours the id is not one that is replaced on the way. */
+	return link_by_thread(link, NULL) && id_is_own_server(link->parent.span_id);
 }

@@ -50,6 +50,9 @@ struct link {
 /* For the head of a request about to be written. */
 void link_find(struct link *link, const struct http1_head *head);
 
+/* For a call of a client library that this thread makes now: rule "thread", or false. */
+bool link_for_caller(struct link *link);
+
 /* For rule "none": the open candidates, or count 0 when they are more than 8 or not all known. */
 void link_candidates(struct link_candidates *out);
 

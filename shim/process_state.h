@@ -18,9 +18,8 @@ struct process_state {
 	/* Connections, and names of such, on which a request may be open that we do not know of:
 	 * falls as they are closed. */
 	_Atomic uint32_t unseen_inbound;
-	_Atomic bool forwards; /* passes inbound headers on: a known proxy, or seen doing it */
-	_Atomic bool
-		carries; /* a runtime puts our ids into heads for us: shim_flow_traceparent() */
+	_Atomic bool forwards;    /* passes inbound headers on: a known proxy, or seen doing it */
+	_Atomic bool carries;     /* we had our ids put into heads: it is not that alone */
 	_Atomic bool vm_children; /* clone(CLONE_VM) without CLONE_THREAD was called */
 	_Atomic uint32_t forks;   /* children made so far */
 	bool has_parent;          /* TRACEPARENT of the environment */

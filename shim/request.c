@@ -211,19 +211,6 @@ static bool goes_to_collector(const struct conn *c, const struct exchange *e)
 	       (c->peer[0] && exporter_is_endpoint(bytes_of(c->peer), c->peer_port));
 }
 
-static bool is_still_open(const struct exchange *parent, uint32_t generation)
-{
-	__asm__ volatile("" ::: "memory");
-	return atomic_load_explicit(&parent->generation, memory_order_acquire) == generation;
-}
-
-/* Acquire loads: the generation looked at afterwards must not be read before them. */
-static struct bytes where(const struct bytes *b)
-{
-	return (struct bytes){ __atomic_load_n(&b->p, __ATOMIC_ACQUIRE),
-			       __atomic_load_n(&b->n, __ATOMIC_ACQUIRE) };
-}
-
 /* tracestate and baggage of the exchange the parent comes from, which another thread may own: where
  * they stand is read before it was closed, and what was copied is dropped if it was by then. */
 static void inherit_texts(struct exchange *e, const struct link *link)
@@ -240,14 +227,14 @@ static void inherit_texts(struct exchange *e, const struct link *link)
 	if (!link->generation)
 		return;
 	parent = exchange_at(link->exchange);
-	tracestate = where(&parent->tracestate);
-	baggage = where(&parent->baggage);
+	tracestate = exchange_text(&parent->tracestate);
+	baggage = exchange_text(&parent->baggage);
 	debug = atomic_load_explicit(&parent->debug, memory_order_acquire);
-	if (!is_still_open(parent, link->generation))
+	if (!exchange_stands(parent, link->generation))
 		return;
 	tracestate = exchange_keep(e, tracestate);
 	baggage = exchange_keep(e, baggage);
-	if (is_still_open(parent, link->generation))
+	if (exchange_stands(parent, link->generation))
 		exchange_set_texts(e, tracestate, baggage, debug);
 }
 
@@ -261,7 +248,7 @@ static size_t inherited_size(const struct link *link)
 	if (!link->generation)
 		return 0;
 	parent = exchange_at(link->exchange);
-	n = where(&parent->tracestate).n + where(&parent->baggage).n;
+	n = exchange_text(&parent->tracestate).n + exchange_text(&parent->baggage).n;
 	return n <= TRACESTATE_MAX + BAGGAGE_MAX ? n : 0;
 }
 

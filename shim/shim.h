@@ -244,6 +244,15 @@ bool shim_answers(void);
 /* The answer in place of the question; its bytes, 0: there is none. */
 ssize_t shim_answer(void *buf, size_t n);
 
+/* ---- client libraries: what is known where a program calls them ---- */
+/* look() is called when the process begins to serve, and at times afterwards: with our code
+ * entered, by one thread at a time. It stands in front of the libraries it finds. */
+void shim_when_calling(void (*look)(void));
+#define SHIM_CALLER_LINES 1024
+/* The header lines that a call which this thread makes now is to carry: "name: value", each ended
+ * by a 0. Returns their bytes; 0: the thread is not known to be answering a request. */
+size_t shim_caller_lines(char *to, size_t room);
+
 /* ---- waiting: before the real call ---- */
 void shim_on_poll(const struct pollfd *fds, nfds_t n);
 void shim_on_select(int n, const fd_set *readable, const fd_set *writable);

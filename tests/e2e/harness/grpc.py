@@ -88,10 +88,10 @@ def check_pair(run, method, code="OK", server_code=None, port=None):
     return client, server
 
 
-def build_cpp():
-    """services/grpc_peer.cpp, built once a change."""
-    folder, program = paths.BUILD / "grpc", paths.BUILD / "grpc" / "peer"
-    sources = [SERVICES / "grpc_peer.cpp", SERVICES / "echo.proto"]
+def build_cpp(name="peer"):
+    """services/grpc_<name>.cpp, built once a change."""
+    folder, program = paths.BUILD / "grpc", paths.BUILD / "grpc" / name
+    sources = [SERVICES / f"grpc_{name}.cpp", SERVICES / "echo.proto"]
     if program.exists() and all(program.stat().st_mtime > s.stat().st_mtime for s in sources):
         return program
     folder.mkdir(parents=True, exist_ok=True)

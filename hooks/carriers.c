@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/carriers.h"
+
+#include "base/bytes.h"
+#include "base/objects.h"
+
+static struct carrier carriers[] = {
+	{ .known_by = "grpc_call_start_batch",
+	  .find = carry_grpc_find,
+	  .count = CARRY_GRPC_IMPORTS },
+};
+
+#define CARRIERS (sizeof(carriers) / sizeof(*carriers))
+
+struct search {
+	struct carrier *carrier;
+	struct image library;
+};
+
+static bool is_ours(const struct carrier *c, const struct image *m)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if ((uintptr_t)image_find(m, c->import[i].name) != c->import[i].theirs)
+			return false;
+	return true;
+}
+
+/* The library: the first of its kind, and from then on that one. */
+static bool is_library(void *arg, const struct image *m)
+{
+	struct search *s = arg;
+	struct carrier *c = s->carrier;
+
+	if (!image_name(m) || !image_find(m, c->known_by))
+		return false;
+	if (c->import[0].name ? !is_ours(c, m) : !c->find(c->import, m))
+		return false;
+	s->library = *m;
+	return true;
+}
+
+static bool consider(void *arg, const struct image *m)
+{
+	const struct search *s = arg;
+
+	if (image_needs(m, image_name(&s->library)))
+		imports_replace(m, s->carrier->import, s->carrier->count);
+	return false;
+}
+
+void hook_carriers_look(void)
+{
+	for (unsigned i = 0; i < CARRIERS; i++) {
+		struct search s = { .carrier = &carriers[i] };
+
+		objects_each(is_library, &s);
+		if (s.library.phdr)
+			objects_each(consider, &s);
+	}
+}
