@@ -148,7 +148,7 @@ static void count_look(void)
 
 Test(caller, a_process_that_serves_is_looked_at_and_ever_less_often, .fini = spans_stop)
 {
-	shim_when_serving(count_look);
+	shim_when_calling(count_look);
 	start();
 	cr_assert_eq(looks, 0);
 	shim_on_listen(900);
@@ -160,7 +160,7 @@ Test(caller, a_process_that_serves_is_looked_at_and_ever_less_often, .fini = spa
 
 Test(caller, nobody_looks_where_that_is_off, .fini = spans_stop)
 {
-	shim_when_serving(count_look);
+	shim_when_calling(count_look);
 	spans_start_with("TAGALONG_CARRIERS=off");
 	shim_on_listen(900);
 	answer(serve());
