@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include "shim/conn.h"
+#include "shim/h2_sent.h"
 #include "shim/hpack.h"
 #include "shim/stream.h"
 #include "shim/wire/h2_frame.h"
@@ -55,8 +56,11 @@ struct h2 {
 	bool value_in_table; /* a traceparent of ours stands in the peer's table for another one */
 	uint8_t settings_ahead; /* SETTINGS that were taken before they left: they may be answered
 				   first */
-	struct h2_ahead *ahead; /* blocks that were decoded before they left: h2_ahead.h, or NULL */
-	struct h2_edits *edits; /* of the bytes that are on their way: h2_edit.h, or NULL */
+	struct h2_ahead
+		*ahead; /* blocks that were decoded before they left: the own one, or NULL */
+	struct h2_edits *edits; /* of the bytes that are on their way: the same */
+	struct h2_ahead own_ahead;
+	struct h2_edits own_edits;
 };
 
 /* What is known of a stream, in exchange.stream_state. */

@@ -3,23 +3,38 @@
 
 void h2_ahead_free(struct h2 *h)
 {
-	block_put(h->ahead);
+	if (h->ahead && h->ahead->entry != h->ahead->few)
+		block_put(h->ahead->entry);
 	h->ahead = NULL;
+}
+
+/* From the connection into a block. */
+static bool move(struct h2_ahead *ahead)
+{
+	size_t size;
+	struct h2_ahead_entry *block = block_get(H2_AHEAD_MAX * sizeof(*block), &size);
+
+	if (!block)
+		return false;
+	memcpy(block, ahead->few, sizeof(ahead->few));
+	ahead->entry = block;
+	return true;
 }
 
 struct h2_ahead_entry *h2_ahead_add(struct h2 *h, const struct h2_block *b)
 {
+	struct h2_ahead *ahead = &h->own_ahead;
 	struct h2_ahead_entry *entry;
-	size_t size;
 
 	if (!h->ahead) {
-		h->ahead = block_get(sizeof(struct h2_ahead), &size);
-		if (h->ahead)
-			h->ahead->count = 0;
+		ahead->count = 0;
+		ahead->entry = ahead->few;
+		h->ahead = ahead;
 	}
-	if (!h->ahead || h->ahead->count == H2_AHEAD_MAX)
+	if (ahead->count == H2_AHEAD_MAX ||
+	    (ahead->entry == ahead->few && ahead->count == H2_AHEAD_FEW && !move(ahead)))
 		return NULL;
-	entry = &h->ahead->entry[h->ahead->count++];
+	entry = &ahead->entry[ahead->count++];
 	*entry = (struct h2_ahead_entry){ .stream = b->stream,
 					  .length = (uint32_t)b->bytes.n,
 					  .ends = b->ends };

@@ -15,23 +15,6 @@ enum h2_action {
 	H2_RESTORE  /* a reference to a traceparent by the value that the program means */
 };
 
-struct h2_ahead_entry {
-	uint32_t stream, length;       /* of the block: what it is known by */
-	uint32_t exchange, generation; /* whose context goes into it */
-	uint32_t at, end;              /* the representation that is replaced */
-	uint32_t list;                 /* size of the header list: RFC 9113 section 6.5.2 */
-	uint16_t has;                  /* context fields the block has: bits of h2_fields.h */
-	uint8_t action, form;
-	bool ends;
-};
-
-#define H2_AHEAD_MAX ((BLOCK_SMALL - 16) / sizeof(struct h2_ahead_entry))
-
-struct h2_ahead {
-	uint32_t count;
-	struct h2_ahead_entry entry[H2_AHEAD_MAX]; /* oldest first */
-};
-
 void h2_ahead_free(struct h2 *h);
 
 /* Room for one more, zeroed but for stream, length and ends; NULL: none (counted). */

@@ -25,21 +25,17 @@ int h2_decode(const struct h2_block *b, struct h2_decoded *d)
 {
 	struct hpack *hpack = b->out ? b->c->h2->out.hpack : b->c->h2->in.hpack;
 	bool request = (b->c->role == CONN_CLIENT) == b->out || b->type == H2_PUSH_PROMISE;
-	size_t size = 0;
-	int err;
 
 	d->opened = NULL;
-	d->room = block_get(LIST_ROOM, &size);
 	if (!d->room)
-		d->room = block_get(BLOCK_SMALL, &size);
+		d->room = block_get(LIST_ROOM, &d->size);
+	if (!d->room)
+		d->room = block_get(BLOCK_SMALL, &d->size);
 	if (!d->room)
 		return -ENOMEM;
-	err = (lines_are_walked() ? h2_head_decode : h2_head_decode_known)(&d->head, hpack,
-									   b->bytes, request,
-									   d->room, size);
-	if (err)
-		h2_decoded_free(d);
-	return err;
+	return (lines_are_walked() ? h2_head_decode : h2_head_decode_known)(&d->head, hpack,
+									    b->bytes, request,
+									    d->room, d->size);
 }
 
 void h2_decoded_free(struct h2_decoded *d)
@@ -158,11 +154,12 @@ ssize_t h2_block_moved(const struct h2_block *b, struct inbound_place *place, ss
 {
 	bool dontwait = place && place->piece->dontwait;
 	struct h2_decoded d;
-	ssize_t added = h2_decode(b, &d);
+	ssize_t added;
 
-	if (added)
-		return added;
-	added = h2_block_take(b, &d, dontwait);
+	d.room = NULL;
+	added = h2_decode(b, &d);
+	if (!added)
+		added = h2_block_take(b, &d, dontwait);
 	if (!added && d.opened && b->out)
 		left_unprepared(&d);
 	if (!added && d.opened && !b->out) {

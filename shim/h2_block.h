@@ -12,11 +12,13 @@
 struct h2_decoded {
 	struct h2_head head;
 	char *room;              /* what the head's texts stand in: a block */
+	size_t size;             /* of it */
 	struct exchange *opened; /* by a request, or NULL */
 	struct link link;        /* of one that is written */
 };
 
-/* 0 or -errno: the connection is to be given up. Pair with h2_decoded_free() when it is 0. */
+/* d->room: NULL, or of a block decoded before. 0 or -errno: the connection is to be given up. Pair
+ * with h2_decoded_free(). */
 int h2_decode(const struct h2_block *b, struct h2_decoded *d);
 void h2_decoded_free(struct h2_decoded *d);
 

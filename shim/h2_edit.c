@@ -5,7 +5,8 @@
 
 void h2_edits_free(struct h2 *h)
 {
-	block_put(h->edits);
+	if (h->edits && h->edits->edit != h->edits->few)
+		block_put(h->edits->edit);
 	h->edits = NULL;
 }
 
@@ -29,17 +30,31 @@ void h2_edits_back(struct h2 *h, struct h2_edits_mark mark)
 	e->count = mark.count;
 }
 
-static int begin(struct conn *c)
+static void begin(struct h2 *h)
 {
+	if (h->edits)
+		return;
+	h->edits = &h->own_edits;
+	memset(h->edits, 0, offsetof(struct h2_edits, edit));
+	h->edits->edit = h->edits->few;
+}
+
+/* Room for one more; false: there is none. */
+static bool edit_room(struct h2_edits *e)
+{
+	struct h2_edit *block;
 	size_t size;
 
-	if (c->h2->edits)
-		return 0;
-	c->h2->edits = block_get(sizeof(struct h2_edits), &size);
-	if (!c->h2->edits)
-		return -ENOMEM;
-	memset(c->h2->edits, 0, offsetof(struct h2_edits, edit));
-	return 0;
+	if (e->edit != e->few)
+		return e->count < H2_EDITS_MAX;
+	if (e->count < H2_EDITS_FEW)
+		return true;
+	block = block_get(H2_EDITS_MAX * sizeof(*block), &size);
+	if (!block)
+		return false;
+	memcpy(block, e->few, sizeof(e->few));
+	e->edit = block;
+	return true;
 }
 
 char *h2_edits_room(struct conn *c, size_t n)
@@ -66,10 +81,8 @@ int h2_edits_copy(struct conn *c, const struct shim_write *w, size_t at)
 	struct h2_edits *e;
 	char *to;
 	size_t n;
-	int err = begin(c);
 
-	if (err)
-		return err;
+	begin(c->h2);
 	e = c->h2->edits;
 	n = at - e->covered;
 	to = h2_edits_room(c, n);
@@ -96,7 +109,7 @@ int h2_edits_replace(struct conn *c, size_t del, struct bytes text)
 	struct h2_edits *e = c->h2->edits;
 	char *to = h2_edits_room(c, text.n);
 
-	if (!to || e->count == H2_EDITS_MAX || text.n > UINT16_MAX || del > UINT16_MAX)
+	if (!to || !edit_room(e) || text.n > UINT16_MAX || del > UINT16_MAX)
 		return -ENOMEM;
 	memmove(to, text.p, text.n);
 	e->edit[e->count++] =

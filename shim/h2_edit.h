@@ -7,24 +7,6 @@
 #include "shim/block.h"
 #include "shim/h2.h"
 
-struct h2_edit {
-	uint32_t program;  /* offset of the replaced bytes from the image's beginning, as written */
-	uint32_t image;    /* and in the image */
-	uint32_t block;    /* where in the image its block begins */
-	uint16_t del, ins; /* their number there and here */
-};
-
-#define H2_EDITS_MAX ((BLOCK_SMALL - 20) / sizeof(struct h2_edit))
-
-struct h2_edits {
-	uint32_t covered; /* bytes of the program's that the image stands for */
-	uint32_t total;   /* bytes of the image */
-	uint32_t taken;   /* of `covered`, reported to the program as sent */
-	uint32_t count;
-	uint32_t block; /* where in the image the last block begins */
-	struct h2_edit edit[H2_EDITS_MAX];
-};
-
 void h2_edits_free(struct h2 *h);
 
 /* ---- building: the source is w's bytes from w->base on ---- */

@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "shim/wire/http1_scan.h"
 
-#define FIELD_COST 32 /* RFC 9113 section 6.5.2 */
+#define TEXT_ROOM  512 /* on the stack of a program's thread; longer strings take a block */
+#define FIELD_COST 32  /* RFC 9113 section 6.5.2 */
 
 /* Pseudo header fields. */
 #define PSEUDO_FIELDS(X)          \
@@ -394,9 +395,11 @@ static int decode(struct reading *r, struct hpack *h, struct bytes block)
 {
 	struct h2_head *out = r->out;
 	struct hpack_field field;
+	char text[TEXT_ROOM];
 	size_t pos = 0;
 	int n;
 
+	hpack_lend(h, text, sizeof(text));
 	while ((n = hpack_next(h, block, &pos, &field)) > 0) {
 		bool pseudo = field.name.n && field.name.p[0] == ':';
 

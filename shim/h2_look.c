@@ -18,6 +18,8 @@ struct look {
 	bool proven;           /* SETTINGS came first */
 	size_t until;          /* no room for what begins here; SIZE_MAX: there was */
 	struct h2_buffer copy; /* of what does not stand in one piece */
+	char *room;            /* what heads stand in, or NULL */
+	size_t room_size;
 };
 
 /* A block, and the frame in which it ends: offsets from w->base on. */
@@ -155,13 +157,15 @@ static int decode_new(struct look *l, const struct whole_block *b, struct h2_ahe
 		return -ENODATA;
 	}
 	*out = entry;
+	d.room = l->room;
+	d.size = l->room_size;
 	err = h2_decode(&b->block, &d);
-	if (err)
-		return err;
-	err = h2_block_take(&b->block, &d, false);
+	if (!err)
+		err = h2_block_take(&b->block, &d, false);
 	if (!err && d.opened)
 		h2_fields_plan(entry, &b->block, &d);
-	h2_decoded_free(&d);
+	l->room = d.room;
+	l->room_size = d.size;
 	return err;
 }
 
@@ -365,6 +369,7 @@ int h2_look(struct conn *c, const struct shim_write *w, size_t *until)
 	while (!err)
 		err = look_at_frame(&l);
 	h2_buffer_free(&l.copy);
+	block_put(l.room);
 	*until = l.until;
 	return err == -ENODATA ? 0 : err;
 }

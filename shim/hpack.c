@@ -88,9 +88,19 @@ struct hpack *hpack_open(void)
 
 static void put_text(struct hpack *h)
 {
-	hpack_memory_put(&h->memory, h->text);
+	if (h->text && !h->lent)
+		hpack_memory_put(&h->memory, h->text);
 	h->text = NULL;
 	h->text_size = 0;
+	h->lent = false;
+}
+
+void hpack_lend(struct hpack *h, char *room, size_t size)
+{
+	put_text(h);
+	h->text = room;
+	h->text_size = (uint32_t)size;
+	h->lent = true;
 }
 
 void hpack_close(struct hpack *h)
@@ -187,6 +197,7 @@ static inline bool read_unindexed(struct hpack *h, struct bytes block,
 
 static int fail(struct hpack *h, int error)
 {
+	put_text(h);
 	h->error = error;
 	return error;
 }
@@ -218,8 +229,7 @@ static int block_over(struct hpack *h)
 {
 	bool ended = !h->inflating || end_block(h);
 
-	if (h->text)
-		put_text(h);
+	put_text(h);
 	h->in_block = h->inflating = false;
 	return ended ? 0 : fail(h, -EBADMSG);
 }
@@ -247,7 +257,7 @@ int hpack_next(struct hpack *h, struct bytes block, size_t *pos, struct hpack_fi
 			r = (struct hpack_representation){ .at = r.at };
 		result = inflate_field(h, block, pos, field);
 		if (result <= 0)
-			return result ? fail(h, result) : 0;
+			return result ? fail(h, result) : block_over(h);
 	}
 	h->in_block = true;
 	field->at = r.at;

@@ -38,6 +38,10 @@ struct hpack_field {
  * blocks: all CONTINUATION frames joined. */
 int hpack_next(struct hpack *h, struct bytes block, size_t *pos, struct hpack_field *field);
 
+/* Memory for the strings of the block that is read next, so that none need be taken: to be left
+ * alone until the call that tells its end, or an error. */
+void hpack_lend(struct hpack *h, char *room, size_t size);
+
 /* Literal without indexing, plain strings (RFC 7541 section 6.2.2): the peer's table does not move.
  * Bytes written, 0 when it does not fit. */
 size_t hpack_put(char *to, size_t room, struct bytes name, struct bytes value);

@@ -21,6 +21,7 @@ struct hpack {
 	char *text; /* decoded strings of the last field, or NULL */
 	uint32_t text_size;
 	int error; /* of the first call that failed: the table is not as the encoder's any more */
+	bool lent; /* the text's memory is the caller's */
 	bool limited;   /* the inflater is to see the next field: a size update may be due */
 	bool in_block;  /* a field was read, and the block is not over */
 	bool inflating; /* the inflater has read one of them */
