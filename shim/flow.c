@@ -158,6 +158,7 @@ static struct shim_flow from_seen(enum flow_kind kind)
 	f.context.flags = t->seen.flags;
 	f.remote = t->seen.remote;
 	f.kind = (uint8_t)kind;
+	f.thread = thread_id();
 	return f;
 }
 
@@ -177,6 +178,20 @@ static bool is_newest(const struct shim_flow *f)
 
 	return atomic_load_explicit(&c->serial, memory_order_acquire) == f->serial &&
 	       requests == f->sequence;
+}
+
+/* A thread that reads and answers is at its request until it has closed the connection or read the
+ * next one: what it does then may be anything. What it has given to other threads, context and all,
+ * stays that request's. */
+static bool of_thread(const struct shim_flow *f)
+{
+	const struct conn *c = conn_at(f->conn);
+
+	if (process_flag(other_answered) || thread_state.waits_on_inbound)
+		return false;
+	return f->thread != thread_id() ||
+	       (atomic_load_explicit(&c->serial, memory_order_acquire) == f->serial &&
+		atomic_load_explicit(&c->references, memory_order_relaxed));
 }
 
 static void take_exchange(struct shim_flow *to, const struct exchange_view *view)
@@ -233,7 +248,7 @@ static bool resolve(const struct shim_flow *f, struct shim_flow *out)
 	case FLOW_REQUEST:
 		return true;
 	case FLOW_THREAD:
-		return !process_flag(other_answered) && !thread_state.waits_on_inbound;
+		return of_thread(f);
 	case FLOW_READER:
 		return is_newest(f);
 	case FLOW_CONNECTION:
@@ -366,6 +381,10 @@ bool shim_flow_child(struct shim_flow *parent, struct shim_flow *child)
 		child->kind = FLOW_NONE;
 		/* Before the first request it goes on working for the connection. */
 		return parent->kind == FLOW_READER || parent->sequence;
+	case FLOW_THREAD:
+		*child = *parent;
+		child->kind = resolve(parent, child) ? FLOW_REQUEST : FLOW_NONE;
+		return true;
 	default:
 		return false;
 	}

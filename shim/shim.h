@@ -187,6 +187,7 @@ struct shim_flow {
 	uint32_t conn;     /* its place */
 	uint32_t sequence; /* of the request on it, from 1 */
 	uint32_t exchange, generation;
+	uint32_t thread;             /* that read it */
 	struct span_context context; /* of our span of the request */
 	bool remote;
 	uint8_t kind; /* enum flow_kind */

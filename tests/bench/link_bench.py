@@ -78,6 +78,8 @@ PYTHON = {
     "http.server, httpx": Program(script("serve_http_server.py"), SYNC, "httpx"),
     "http.server, http.client": Program(script("serve_http_server.py"), SYNC, "http.client"),
     "http.server, sockets": Program(script("serve_http_server.py"), SYNC, "socket"),
+    "http.server on one thread, requests": Program(script("serve_single.py"),
+                                                   ["before", "fresh", "thread", "after", "lost"], "requests"),
     "Flask, requests": Program(script("serve_flask.py"), SYNC, "requests"),
     "Django, requests": Program(script("serve_django.py"), SYNC, "requests"),
     "gunicorn sync, requests": Program(gunicorn("sync", "-w", "4"), SYNC, "requests"),

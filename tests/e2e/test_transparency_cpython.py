@@ -18,7 +18,7 @@ from harness import paths
 from harness.run import clean_environment
 
 SUITES = ["test_asyncio", "test_socket", "test_httplib", "test_urllib2_localnet", "test_subprocess",
-          "test_os", "test_signal", "test_selectors"]
+          "test_os", "test_signal", "test_selectors", "test_context", "test_audit", "test_gc"]
 
 # A machine with /dev/vsock but no peer behind it waits here for ever, with us and without.
 HANGS_WITHOUT_US = ["*ThreadedVSOCKSocketStreamTest*"]

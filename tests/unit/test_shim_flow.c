@@ -272,6 +272,26 @@ Test(flow, of_a_thread_is_the_request_it_read_unless_others_answer, .init = star
 	expect_none(&thread);
 }
 
+static void expect_first(void *context)
+{
+	expect_parent(context, 0);
+}
+
+Test(flow, of_a_thread_ends_with_its_connection_but_not_where_it_was_handed_on,
+     .init = start_thread, .fini = spans_stop)
+{
+	struct shim_flow thread = { NOTHING }, task;
+	int fd = fixture_socket(&peer, true, true);
+
+	read_in(&thread, fd);
+	answer_in(&thread, fd);
+	task = child_of(&thread);
+	program_closes(fd);
+	expect_none(&thread);
+	expect_parent(&task, 0);
+	in_thread(expect_first, &thread);
+}
+
 Test(flow, is_told_as_a_header_that_is_known_as_ours, .init = start_loop, .fini = spans_stop)
 {
 	int fd;
