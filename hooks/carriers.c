@@ -3,11 +3,11 @@
 
 #include "base/bytes.h"
 #include "base/objects.h"
+#include "hooks/carry_curl.h"
 
 static struct carrier carriers[] = {
-	{ .known_by = "grpc_call_start_batch",
-	  .find = carry_grpc_find,
-	  .count = CARRY_GRPC_IMPORTS },
+	{ "grpc_call_start_batch", carry_grpc_find, CARRY_GRPC_IMPORTS, { { NULL, 0, 0 } } },
+	{ "curl_multi_add_handle", carry_curl_find, CARRY_CURL_IMPORTS, { { NULL, 0, 0 } } },
 };
 
 #define CARRIERS (sizeof(carriers) / sizeof(*carriers))

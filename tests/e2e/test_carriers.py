@@ -5,8 +5,9 @@ import http.client
 
 import pytest
 
+from harness import http2_servers, paths
 from harness.grpc import build_cpp, check_rpc_client, service
-from harness.load import drive, judge_inbound
+from harness.load import drive, judge, judge_inbound
 from harness.paths import scale
 from harness.ports import free_port
 from harness.spans import CLIENT, SERVER
@@ -117,3 +118,64 @@ def test_calls_are_left_as_they_are(run, env):
     assert {s.link for s in clients.values()} == {"none"}
     if "TAGALONG_PROPAGATE_TO" in env:
         assert not [s for s in calls if s.parent_id or s.get("rpc.request.metadata.traceparent")]
+
+
+# -- libcurl --
+
+def answered(request):
+    return b"out " + request.path.encode()
+
+
+def judge_requests(run, up, sent, total, timeout=30):
+    """Each request the upstream received by its path; exactly one traceparent in each."""
+    assert {s.status for s in sent} == {200}
+    received = list(up.received)
+    assert len(received) == total
+    verdict = judge(run.spans, received, "svc", timeout)
+    print(verdict)
+    assert verdict.wrong == 0, verdict
+    judge_inbound(run.spans, sent, "svc")
+    return verdict
+
+
+def start_curl(run, victim, way, port_of_upstream, **env):
+    port = free_port()
+    run.traced([victim("curl_ways", ["-lcurl"]), port, port_of_upstream, way], "svc", port=port, env=env)
+    return port
+
+
+@pytest.mark.parametrize("way", ["multi", "loop", "easy2", "lists"])
+def test_libcurl_has_the_callers_request(run, upstreams, victim, way):
+    """A multi handle of the thread's own, one that another thread drives, HTTP/2, and a list of
+    headers with which all is done that may be done to it."""
+    up = upstreams(answered)
+    back = http2_servers.nghttpx(run, up.port, traced=False) if way == "easy2" else up.port
+    port, each = start_curl(run, victim, way, back), 5 if way == "lists" else 1
+    n = N // each
+    sent = drive(port, n, in_flight=32, with_context=lambda i: i % 2)
+    verdict = judge_requests(run, up, sent, n * each)
+    assert verdict.orphan <= STARTING * each
+    assert set(verdict.links) <= {"header", "thread", "none"} and verdict.links["header"] > n // 2
+    names = [(r.all("x-one"), r.all("x-two")) for r in up.received]
+    assert names.count((["1"], ["2"])) == (3 * n if way == "lists" else 0)
+
+
+@pytest.mark.parametrize("way, link", [("loop", "none"), ("easy2", "none"), ("multi", "thread")])
+def test_libcurl_is_left_as_it_is_where_that_is_asked_for(run, upstreams, victim, way, link):
+    up = upstreams(answered)
+    back = http2_servers.nghttpx(run, up.port, traced=False) if way == "easy2" else up.port
+    port = start_curl(run, victim, way, back, TAGALONG_CARRIERS="off")
+    sent = drive(port, 200, in_flight=16)
+    assert set(judge_requests(run, up, sent, 200).links) <= {link, "none"}
+
+
+@pytest.mark.parametrize("late", [(), ("late",)], ids=["at start", "late"])
+def test_pycurl_in_a_threaded_server(run, upstreams, late):
+    """Which brings a libcurl of its own, as the interpreter knows nothing of it: perhaps only while
+    the first request is answered."""
+    up, port = upstreams(answered), free_port()
+    run.traced([paths.PYTHON, paths.SERVICES / "relay_pycurl.py", port, up.port, *late], "svc", port=port)
+    sent = drive(port, N, in_flight=16, with_context=lambda i: i % 2)
+    verdict = judge_requests(run, up, sent, N)
+    assert verdict.orphan <= STARTING and verdict.links["header"] > N // 2
+    assert {tuple(r.all("x-name")) for r in up.received} == {("relay",)}
