@@ -54,10 +54,9 @@ void shim_on_accept(int listener, int fd, const struct sockaddr *peer, socklen_t
 	flow_on_serving();
 	c = conn_track(fd, true,
 		       peer && len >= sizeof(peer->sa_family) && peer->sa_family == AF_UNIX);
-	if (c) {
-		tls_on_accept();
+	if (c)
 		flow_note_accept(c);
-	}
+	tls_look_early();
 	if (!c || !peer || len < sizeof(peer->sa_family) || peer->sa_family == AF_UNIX)
 		return;
 	c = conn_acquire(fd);
@@ -126,6 +125,7 @@ void shim_on_connect(int fd, const struct sockaddr *address, socklen_t len, int 
 		return;
 	}
 	note_peer(fd, address, len);
+	tls_look_early();
 	if (exporter_waiting())
 		exporter_start();
 }

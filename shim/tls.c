@@ -15,12 +15,14 @@
 #include "shim/tls_hello.h"
 
 #define LOOKS_MAX   16       /* walks over the loaded objects: a library may be loaded late */
+#define EARLY_MAX   64       /* connections of a process at which libraries are looked for */
 #define ENABLE_KTLS (1 << 3) /* SSL_OP_ENABLE_KTLS: the kernel may encrypt, out of sight */
 
 static struct tls_place *_Atomic places;
 static void (*look)(void);
 static _Atomic unsigned looks;
 static _Atomic bool looking;
+static _Atomic unsigned early;
 
 void shim_when_tls(void (*fn)(void))
 {
@@ -43,25 +45,32 @@ bool shim_tls_start(void)
 	return true;
 }
 
-void tls_look(void)
+static void look_now(void)
 {
-	if (!look || config.tls == TLS_OFF ||
-	    atomic_load_explicit(&looks, memory_order_relaxed) >= LOOKS_MAX ||
-	    !process_may_call() || atomic_exchange_explicit(&looking, true, memory_order_acquire))
+	if (!look || config.tls == TLS_OFF || !process_may_call() ||
+	    atomic_exchange_explicit(&looking, true, memory_order_acquire))
 		return;
-	atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed);
 	look();
 	atomic_store_explicit(&looking, false, memory_order_release);
 }
 
-void tls_on_accept(void)
+void tls_look(void)
 {
-	static _Atomic bool accepted;
-
-	if (atomic_load_explicit(&accepted, memory_order_relaxed))
+	if (atomic_load_explicit(&looks, memory_order_relaxed) >= LOOKS_MAX)
 		return;
-	atomic_store_explicit(&accepted, true, memory_order_relaxed);
-	tls_look();
+	atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed);
+	look_now();
+}
+
+void tls_look_early(void)
+{
+	unsigned n;
+
+	if (atomic_load_explicit(&early, memory_order_relaxed) >= EARLY_MAX)
+		return;
+	n = atomic_fetch_add_explicit(&early, 1, memory_order_relaxed) + 1;
+	if ((n & (n - 1)) == 0)
+		look_now();
 }
 
 void tls_on_other(const struct conn *c, int fd, struct bytes first)

@@ -51,9 +51,9 @@ void tls_learn_below(const struct shim_tls_library *l, struct tls_place *p);
 /* TLS is spoken in this process: the libraries are looked for, if they have not been. */
 void tls_look(void);
 
-/* The process serves. A server may leave the handshake to its first SSL_read(), which by the time
- * that TLS is seen on the socket has been called: its first connection would be missed. */
-void tls_on_accept(void);
+/* A connection begins (1st, 2nd, 4th, 8th, ...): a handshake that is left to the library's first
+ * read or write is under way inside of it when its ClientHello is seen, and that would be late. */
+void tls_look_early(void);
 
 /* The first bytes of a connection are none of HTTP's. (Acquired.) */
 void tls_on_other(const struct conn *c, int fd, struct bytes first);

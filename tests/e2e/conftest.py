@@ -57,8 +57,8 @@ def upstreams():
     """Makes upstreams: upstreams(answer)."""
     made = []
 
-    def make(answer=None):
-        made.append(Upstream(answer))
+    def make(answer=None, **more):
+        made.append(Upstream(answer, **more))
         return made[-1]
     yield make
     for u in made:

@@ -1,201 +1,174 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTPS of more programs that people run: servers, proxies that speak it on both sides, a tunnel in the middle, and
-clients by library. On both sides a span for each request, one traceparent between them, bodies as they were."""
-import pathlib
+"""Programs of many kinds above TLS: on both sides a span for each request, one traceparent between
+them, bodies as they were."""
+import json
+import re
 
 import pytest
 
-from harness import paths, servers
-from harness.certificates import Certificates
-from harness.paths import scale
+from harness import paths, tls_servers
+from harness.grpc import body as grpc_body, digest
+from harness.npm import install
 from harness.ports import free_port
 from harness.spans import CLIENT, SERVER
 
-SERVICES = paths.ROOT / "tests/e2e/services"
-SIZES = {"small": 10, "large": scale(3_000_001, 64 << 20)}
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    c = Certificates(tmp_path_factory.mktemp("tls"))
-    c.folder.chmod(0o755)
-    both = [pathlib.Path(c.path(f"server.{kind}")).read_text() for kind in ("pem", "key")]
-    (c.folder / "both.pem").write_text("".join(both))
-    return c
-
-
-# ---- servers that answer with what they got ----
-
-def started(run, command, port, name="server", **options):
-    run.start([str(w) for w in command], name, port=port, cwd=SERVICES, **options)
-    return port
-
-
-def gunicorn(worker, *more):
-    def start(run, c, **options):
-        port = free_port()
-        return started(run, [paths.PYTHON, "/usr/bin/gunicorn", "-b", f"127.0.0.1:{port}", "-k", worker, *more,
-                             "--log-level=warning", "--certfile", c.path("server.pem"), "--keyfile",
-                             c.path("server.key"), "tls_app:app"], port, **options)
-    return start
-
-
-def uvicorn(run, c, **options):
-    port = free_port()
-    return started(run, [paths.PYTHON, "-m", "uvicorn", "--port", port, "--ssl-certfile", c.path("server.pem"),
-                         "--ssl-keyfile", c.path("server.key"), "--log-level", "warning", "tls_app:asgi"],
-                   port, **options)
-
-
-def hypercorn(run, c, **options):
-    port = free_port()
-    return started(run, [paths.PYTHON, "-m", "hypercorn", "-b", f"127.0.0.1:{port}", "--certfile",
-                         c.path("server.pem"), "--keyfile", c.path("server.key"), "tls_app:asgi"], port, **options)
-
-
-SERVERS = {"gunicorn sync": gunicorn("sync"), "gunicorn gthread": gunicorn("gthread", "--threads", "4"),
-           "uvicorn": uvicorn, "hypercorn": hypercorn}
-
-
-# ---- proxies: TLS comes in, TLS goes out ----
-
-def apache(run, c, upstream, **options):
-    conf = f"""LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
-LoadModule socache_shmcb_module /usr/lib/apache2/modules/mod_socache_shmcb.so
-SSLEngine on
-SSLCertificateFile {c.path("server.pem")}
-SSLCertificateKeyFile {c.path("server.key")}
-SSLProxyEngine on
-SSLProxyVerify none
-SSLProxyCheckPeerName off
-SSLProxyCheckPeerCN off
-ProxyPreserveHost On
-ProxyPass / https://127.0.0.1:{upstream}/"""
-    return servers.apache(run, conf, name="proxy", **options)
-
-
-def haproxy(run, c, upstream, **options):
-    return servers.haproxy(run, [upstream], name="proxy", server="ssl verify none",
-                           bind=f"ssl crt {c.folder / 'both.pem'} alpn h2,http/1.1", **options)
-
-
-def nginx(run, c, upstream, **options):
-    return servers.nginx(run, f"""ssl_certificate {c.path("server.pem")}; ssl_certificate_key {c.path("server.key")};
-        client_max_body_size 0; location / {{ proxy_pass https://127.0.0.1:{upstream}; }}""", name="proxy",
-                         listen="ssl http2", **options)
-
-
-PROXIES = {"apache": apache, "haproxy": haproxy, "nginx": nginx}
-
-# ---- clients ----
-
-CLIENTS = {
-    "curl": ["curl", "-sS", "--http1.1", "--cacert", "{ca}", "{url}"],
-    "curl http2": ["curl", "-sS", "--http2", "--cacert", "{ca}", "{url}"],
-    "requests": [paths.PYTHON, SERVICES / "tls_ask.py", "requests", "{ca}", "{url}"],
-    "httpx": [paths.PYTHON, SERVICES / "tls_ask.py", "httpx", "{ca}", "{url}"],
+SERVICES = paths.SERVICES
+ECHO = [paths.PYTHON, SERVICES / "tls_echo.py"]
+SERVERS = {
+    "gunicorn": tls_servers.gunicorn,
+    "gunicorn threads": lambda run, certs, **kw: tls_servers.gunicorn(run, certs, worker="gthread",
+                                                                      threads=4, **kw),
+    "uvicorn": tls_servers.uvicorn,
+    "asyncio": lambda run, certs, **kw: tls_servers.echo(run, certs, [*ECHO, "asyncio"], **kw),
+    "node": lambda run, certs, **kw: tls_servers.echo(run, certs, ["node", SERVICES / "tls_echo.js"],
+                                                      **kw),
 }
+ASK = [paths.PYTHON, SERVICES / "tls_ask.py"]
+CLIENTS = {
+    "requests": [*ASK, "requests", "{ca}", "{url}"],
+    "httpx": [*ASK, "httpx", "{ca}", "{url}"],
+    "aiohttp": [*ASK, "aiohttp", "{ca}", "{url}"],
+    "node": ["node", SERVICES / "tls_ask.js", "http1", "{ca}", "{url}"],
+    "node http2": ["node", SERVICES / "tls_ask.js", "http2", "{ca}", "{url}"],
+    "curl": ["curl", "-sS", "--cacert", "{ca}", "{url}"],
+}
+PAIRS = [("gunicorn", "requests"), ("gunicorn threads", "httpx"), ("uvicorn", "aiohttp"),
+         ("asyncio", "requests"), ("node", "httpx"), ("node", "node http2"), ("uvicorn", "curl")]
+PROXIED = [(p, c) for p in tls_servers.PROXIES for c in ("curl", "httpx")]
 
 
-def ask(run, c, client, port, path, file=None, scheme="https", **options):
-    url = f"{scheme}://localhost:{port}{path}"
-    words = [str(w).format(ca=c.path("ca.pem"), url=url) for w in CLIENTS[client]]
-    if file:
-        words += ["--data-binary", f"@{file}", "-H", "Expect:"] if words[0] == "curl" else [file]
-    return run.call(words, "client", **options).out
+def ask(run, certs, client, port, path, file=None, name="client", **more):
+    words = [str(w).format(ca=certs.path("ca.pem"), url=f"https://localhost:{port}{path}")
+             for w in CLIENTS[client]]
+    if file and words[0] == "curl":
+        words += ["--data-binary", f"@{file}", "-H", "Expect:"]
+    elif file:
+        words.append(file)
+    return run.call(words, name, timeout=120, **more).out
 
 
-def body_file(run, size):
-    body = (bytes(range(251)) * (SIZES[size] // 251 + 1))[:SIZES[size]]
+def content(run, size):
+    body = (bytes(range(251)) * (size // 251 + 1))[:size]
     file = run.tmp / "body"
     file.write_bytes(body)
     return file, body
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("server", SERVERS)
-def test_both_sides_have_a_span_and_one_traceparent_is_between_them(run, certificates, server, client):
+@pytest.mark.parametrize("server,client", PAIRS)
+def test_both_sides_have_a_span_and_one_traceparent_is_between_them(run, certificates, server,
+                                                                     client):
     port = SERVERS[server](run, certificates)
     seen = ask(run, certificates, client, port, "/some/thing").decode()
-    asked, = run.spans.wait(1, service="client")
-    answered, = run.spans.wait(1, service="server")
+    asked = run.spans.one(service="client")
+    answered = run.spans.one(service="server")
     assert (asked.kind, answered.kind) == (CLIENT, SERVER)
     assert answered.trace_id == asked.trace_id and answered.parent_id == asked.span_id
-    assert len(seen) == 55 and seen[36:52] in (asked.span_id, answered.span_id)
-    version = "2" if server == "hypercorn" and client in ("curl http2", "httpx") else "1.1"
+    assert re.fullmatch(f"00-{asked.trace_id}-({asked.span_id}|{answered.span_id})-03", seen)
+    version = "2" if server == "node" else "1.1"
     for span in (asked, answered):
         assert span["network.protocol.version"] == version
-        assert span["http.response.status_code"] == 200 and span["server.port"] == port
-    assert asked["url.full"] == f"https://localhost:{port}/some/thing" and answered["url.scheme"] == "https"
+        assert span["http.response.status_code"] == 200
+        assert span["server.address"] == "localhost" and span["server.port"] == port
+        assert span["network.peer.address"] == "127.0.0.1"
+    assert asked["url.full"] == f"https://localhost:{port}/some/thing"
+    assert answered["url.scheme"] == "https" and answered["url.path"] == "/some/thing"
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("server,client", [*((s, "curl") for s in SERVERS), ("hypercorn", "httpx")])
-def test_bodies_are_what_they_were(run, certificates, server, client, size):
-    file, body = body_file(run, size)
+LARGE = [("node", "node"), ("node", "node http2"), ("node", "curl"), ("uvicorn", "requests"),
+         ("asyncio", "aiohttp"), ("gunicorn", "curl")]
+
+
+@pytest.mark.parametrize("server,client", LARGE)
+def test_large_bodies_are_what_they_were(run, certificates, server, client):
+    file, body = content(run, paths.scale(4 << 20, 64 << 20) + 1)
     port = SERVERS[server](run, certificates)
     assert ask(run, certificates, client, port, "/echo", file) == body
-    asked, = run.spans.wait(1, service="client")
-    answered, = run.spans.wait(1, service="server")
+    asked, answered = run.spans.one(service="client"), run.spans.one(service="server")
     assert answered.parent_id == asked.span_id
 
 
-@pytest.mark.parametrize("how", ["--http1.1", "--http2"])
-@pytest.mark.parametrize("proxy", PROXIES)
-def test_a_proxy_links_what_comes_by_tls_to_what_it_asks_for_by_tls(run, certificates, proxy, how):
-    """Also where nobody sent a traceparent: the proxy is given one. Many on one connection, and on new ones."""
-    upstream = SERVERS["uvicorn"](run, certificates)
-    port = PROXIES[proxy](run, certificates, upstream)
-    urls = [f"https://localhost:{port}/thing/{i}" for i in range(10)]
-    run.call(["curl", "-sS", how, "--cacert", certificates.path("ca.pem"), *urls], traced=False)
-    for url in urls:
-        run.call(["curl", "-sS", how, "--cacert", certificates.path("ca.pem"), url.replace("thing", "again")],
-                 traced=False)
-    for path in [f"/{word}/{i}" for word in ("thing", "again") for i in range(10)]:
-        answered, = run.spans.wait(1, service="server", path=path)
-        passed, = run.spans.wait(1, service="proxy", kind=CLIENT, path=path)
-        came, = run.spans.wait(1, service="proxy", kind=SERVER, path=path)
-        assert answered.parent_id == passed.span_id and passed.parent_id == came.span_id, path
-        assert passed.link == "header" and not came.parent_id
+@pytest.mark.parametrize("proxy,client", PROXIED)
+def test_a_proxy_between_two_connections_by_tls(run, certificates, proxy, client):
+    """What comes by HTTP/2 goes on by HTTP/1.1; the large body passes in both directions."""
+    up = SERVERS["asyncio"](run, certificates)
+    port = tls_servers.PROXIES[proxy](run, certificates, up, name="proxy")
+    file, body = content(run, paths.scale(2 << 20, 64 << 20) + 1)
+    assert ask(run, certificates, client, port, "/large", file) == body
+    ask(run, certificates, client, port, "/small")
+    for path in ("/small", "/large"):
+        asked = run.spans.one(service="client", path=path)
+        came = run.spans.one(service="proxy", kind=SERVER, path=path)
+        passed = run.spans.one(service="proxy", kind=CLIENT, path=path)
+        answered = run.spans.one(service="server", path=path)
+        assert came["network.protocol.version"] == "2"
+        assert came.parent_id == asked.span_id and answered.parent_id == passed.span_id
+        assert passed.link == "header" and passed.parent_id == came.span_id
+        assert len({s.trace_id for s in (asked, came, passed, answered)}) == 1
 
 
-@pytest.mark.parametrize("client", ["curl", "curl http2"])
-@pytest.mark.parametrize("proxy", PROXIES)
-def test_bodies_pass_a_proxy(run, certificates, proxy, client):
-    file, body = body_file(run, "large")
-    upstream = SERVERS["gunicorn gthread"](run, certificates)
-    port = PROXIES[proxy](run, certificates, upstream)
-    assert ask(run, certificates, client, port, "/echo", file) == body
-    asked, = run.spans.wait(1, service="client")
-    came, = run.spans.wait(1, service="proxy", kind=SERVER)
-    passed, = run.spans.wait(1, service="proxy", kind=CLIENT)
-    answered, = run.spans.wait(1, service="server")
-    assert came.parent_id == asked.span_id and passed.parent_id == came.span_id
-    assert answered.parent_id == passed.span_id
+def test_a_tunnel_in_the_middle_is_transparent(run, certificates):
+    """curl in clear text, stunnel, stunnel, gunicorn: each end of the tunnel carries HTTP, and has
+    the spans of what it carries."""
+    up = SERVERS["gunicorn"](run, certificates)
+    port = tls_servers.stunnel(run, certificates, up, client=True)
+    file, body = content(run, 1 << 20)
+    url = f"http://localhost:{port}"
+    assert run.call(["curl", "-sS", "--data-binary", f"@{file}", f"{url}/echo"], "client").out == body
+    seen = run.call(["curl", "-sS", f"{url}/seen"], "client").out.decode()
+    asked = run.spans.one(service="client", path="/seen")
+    answered = run.spans.one(service="server", path="/seen")
+    assert seen.count("-") == 3 and seen[3:35] == asked.trace_id == answered.trace_id
+    for path in ("/seen", "/echo"):
+        asked = run.spans.one(service="client", path=path)
+        answered = run.spans.one(service="server", path=path)
+        came = run.spans.one(service="stunnel", kind=SERVER, path=path)
+        passed = run.spans.one(service="stunnel", kind=CLIENT, path=path)
+        assert came.parent_id == asked.span_id and passed.parent_id == came.span_id
+        assert answered.parent_id == passed.span_id
 
 
-# ---- a tunnel ----
+def test_a_tunnel_that_takes_tls_off(run, certificates, upstream):
+    port = tls_servers.stunnel(run, certificates, upstream.port)
+    for n in range(3):
+        ask(run, certificates, "curl", port, f"/{n}")
+    for n in range(3):
+        asked = run.spans.one(service="client", path=f"/{n}")
+        came = run.spans.one(service="stunnel", kind=SERVER, path=f"/{n}")
+        assert came.parent_id == asked.span_id
+    assert [len(r.all("traceparent")) for r in upstream.received] == [1] * 3
 
-def stunnel(run, text, port, name="tunnel"):
-    conf = run.tmp / f"{name}.conf"
-    conf.write_text(f"foreground = yes\npid =\nsyslog = no\ndebug = 3\n{text}")
-    run.start(["stunnel4", conf], name, port=port)
-    return port
+
+# ---- gRPC ----
+def grpc_calls(run, program, port, calls, name="client", **more):
+    r = run.call([*program, port], name, input=json.dumps(calls).encode(), **more)
+    return json.loads(r.out)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_a_tunnel_in_the_middle(run, upstream, certificates, size):
-    """Clear text, stunnel, TLS, stunnel, clear text: what the first passes on is the second's parent."""
-    file, body = body_file(run, size)
-    inner, outer = free_port(), free_port()
-    server = started(run, [paths.PYTHON, "/usr/bin/gunicorn", "-b", f"127.0.0.1:{(port := free_port())}",
-                           "--log-level=warning", "tls_app:app"], port)
-    stunnel(run, f"[in]\naccept = 127.0.0.1:{inner}\nconnect = 127.0.0.1:{server}\n"
-            f"cert = {certificates.folder / 'both.pem'}", inner, "inner")
-    stunnel(run, f"client = yes\n[out]\naccept = 127.0.0.1:{outer}\nconnect = 127.0.0.1:{inner}", outer, "outer")
-    assert ask(run, certificates, "requests", outer, "/echo", file, "http") == body
-    parent, = run.spans.wait(1, service="client")
-    for name, kind in (("outer", SERVER), ("outer", CLIENT), ("inner", SERVER), ("inner", CLIENT), ("server", SERVER)):
-        span, = run.spans.wait(1, service=name, kind=kind)
-        assert span.parent_id == parent.span_id and span.trace_id == parent.trace_id, (name, kind)
-        parent = span
+CALLS = [{"method": "Unary", "size": 20_000},
+         {"method": "Bidi", "kind": "bidi", "size": 40_000, "count": 30}]
+
+
+def check_answers(got):
+    assert [g["code"] for g in got] == ["OK", "OK"], got
+    assert got[0]["sum"] == digest(grpc_body(20_000))
+    assert got[1]["sum"] == digest(grpc_body(40_000)[::-1] * 30)
+
+
+@pytest.mark.parametrize("client", ["node", "python"])
+@pytest.mark.parametrize("server", ["node", "python"])
+def test_grpc(run, certificates, server, client):
+    """grpc-js by Node's OpenSSL; Debian's grpcio, whose core writes, by the system's."""
+    js = ["node", SERVICES / "grpc_peer.js", install()]
+    start = {"node": [*js, "serve"], "python": [paths.PYTHON, SERVICES / "grpc_service.py"]}
+    call = {"node": [*js, "call"], "python": [paths.PYTHON, SERVICES / "grpc_client.py"]}
+    port = free_port()
+    env = {"TLS_FOLDER": certificates.folder}
+    run.start([*start[server], port], "service", port=port, env=env)
+    check_answers(grpc_calls(run, call[client], port, CALLS, env=env))
+    for name in ("Unary", "Bidi"):
+        asked, answered = (run.spans.one(service=s, where=lambda s: s.name.endswith(name))
+                           for s in ("client", "service"))
+        assert answered.parent_id == asked.span_id and answered.trace_id == asked.trace_id
+        for span in (asked, answered):
+            assert span["rpc.method"] == f"test.Echo/{name}"
+            assert span["server.address"] == "localhost" and span["server.port"] == port

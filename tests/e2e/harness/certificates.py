@@ -38,6 +38,11 @@ class Certificates:
             context.load_verify_locations(self.path("ca.pem"))
         return context
 
+    def client_context(self, protocols=()):
+        context = ssl.create_default_context(cafile=self.path("ca.pem"))
+        context.set_alpn_protocols(list(protocols))
+        return context
+
     def client_variables(self):
         return {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": self.path("client.pem"),
                 "OTEL_EXPORTER_OTLP_CLIENT_KEY": self.path("client.key")}

@@ -155,16 +155,20 @@ class Peer:
 
 class Client(Peer):
     """`slow`: bytes that are read at a time. `window`: of each stream. `upgrade`: the lines of a
-    request of HTTP/1.1, which becomes stream 1."""
+    request of HTTP/1.1, which becomes stream 1. `tls`: an SSLContext."""
 
     def __init__(self, port, rcvbuf=None, sndbuf=None, slow=1 << 18, window=None, push=False,
-                 host="127.0.0.1", upgrade=None):
+                 host="127.0.0.1", upgrade=None, tls=None):
         s = socket.socket()
         for option, value in ((socket.SO_RCVBUF, rcvbuf), (socket.SO_SNDBUF, sndbuf)):
             if value:
                 s.setsockopt(socket.SOL_SOCKET, option, value)
         s.settimeout(20)
         s.connect((host, port))
+        self.scheme = "https" if tls else "http"
+        if tls:
+            s = tls.wrap_socket(s, server_hostname=host)
+            assert s.selected_alpn_protocol() == "h2"
         settings = {SettingCodes.ENABLE_PUSH: int(push)}
         if window:
             settings[SettingCodes.INITIAL_WINDOW_SIZE] = window
@@ -200,7 +204,7 @@ class Client(Peer):
     def open(self, path="/", method="GET", headers=(), body=None, trailers=None, authority=None):
         """Queues a request; its stream's number. `body` b"" ends with a frame of its own."""
         stream = self.h2.get_next_available_stream_id()
-        head = [(":method", method), (":scheme", "http"),
+        head = [(":method", method), (":scheme", self.scheme),
                 (":authority", authority or f"127.0.0.1:{self.port}"), (":path", path)]
         if method == "CONNECT":
             head = [(":method", method), (":authority", path)]
@@ -253,10 +257,10 @@ def fetch(port, path="/", method="GET", headers=(), body=None, **more):
 
 
 def drive(port, n, in_flight=50, path="/r/{id}", with_context=lambda i: False, method="GET",
-          body=lambda i: None, check=None):
+          body=lambda i: None, check=None, tls=None):
     """n requests on one connection, in_flight streams at a time. Returns a Sent for each."""
     sent, open_streams, todo = [], {}, iter(range(n))
-    with Client(port) as c:
+    with Client(port, tls=tls) as c:
         def more():
             for stream, s in list(open_streams.items()):
                 m = c.messages[stream]

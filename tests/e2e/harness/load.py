@@ -19,8 +19,8 @@ class Sent:
 
 def drive(port, n, in_flight=50, path="/r/{id}", with_context=lambda i: False, method="GET",
           body=b"", keepalive=True, host="127.0.0.1", per_connection=None, tls=None):
-    """Sends n requests, in_flight at a time, at most per_connection on each connection. Returns a
-    Sent for each."""
+    """Sends n requests, in_flight at a time, at most per_connection on each connection; by TLS with
+    an SSLContext in tls. Returns a Sent for each."""
     sent = [None] * n
     todo = iter(range(n))
 

@@ -47,12 +47,12 @@ class Upstream:
     """Answers each request with 200 and `answer(request)`, by default the request's headers as JSON.
 
     answer may return bytes (a 200's body), a tuple (status, body), None (close without an answer),
-    or raw bytes wrapped in Raw. It may be a coroutine."""
+    or raw bytes wrapped in Raw. It may be a coroutine. tls: an SSLContext."""
 
-    def __init__(self, answer=None, host="127.0.0.1"):
+    def __init__(self, answer=None, host="127.0.0.1", tls=None):
         self.answer = answer or (lambda r: json.dumps(r.headers).encode())
         self.received = []
-        self.connections = 0
+        self.connections, self.tls = 0, tls
         self._started = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, args=(host,), daemon=True)
@@ -62,7 +62,8 @@ class Upstream:
     def _run(self, host):
         asyncio.set_event_loop(self._loop)
         self._server = self._loop.run_until_complete(
-            asyncio.start_server(self._serve, host, 0, limit=1 << 20, backlog=1024))
+            asyncio.start_server(self._serve, host, 0, limit=1 << 20, backlog=1024,
+                                 ssl=self.tls))
         self.port = self._server.sockets[0].getsockname()[1]
         self._started.set()
         self._loop.run_forever()

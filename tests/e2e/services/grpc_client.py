@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls of test.Echo by grpcio: grpc_client.py PORT < JSON
 [{method, kind, size, count, metadata, timeout, cancel}], all at once where the kind is unary.
-Prints an array of {code, message, sum, bytes, first, last}."""
+Prints an array of {code, message, sum, bytes, first, last}. By TLS with the authority in TLS_FOLDER."""
 import hashlib
 import json
+import os
+import pathlib
 import sys
 from concurrent import futures
 
 import grpc
 
 PORT = sys.argv[1]
-channel = grpc.insecure_channel(f"127.0.0.1:{PORT}")
+if "TLS_FOLDER" in os.environ:
+    authority = (pathlib.Path(os.environ["TLS_FOLDER"]) / "ca.pem").read_bytes()
+    channel = grpc.secure_channel(f"localhost:{PORT}", grpc.ssl_channel_credentials(authority))
+else:
+    channel = grpc.insecure_channel(f"127.0.0.1:{PORT}")
 
 
 def body(size):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test.Echo by grpc-js, either side, as grpc_service.py and grpc_client.py have it:
 // grpc_peer.js FOLDER serve PORT, or grpc_peer.js FOLDER call PORT < JSON
+// By TLS with certificates of the folder TLS_FOLDER.
 'use strict';
 const crypto = require('crypto');
 const fs = require('fs');
@@ -8,6 +9,8 @@ const path = require('path');
 const [folder, what, port] = process.argv.slice(2);
 const grpc = require(path.join(folder, 'node_modules', '@grpc/grpc-js'));
 const same = (b) => b;
+const tls = process.env.TLS_FOLDER;
+const pem = (name) => fs.readFileSync(path.join(tls, name));
 
 function method(name, requestStream, responseStream) {
 	return { path: `/test.Echo/${name}`, requestStream, responseStream, requestSerialize: same,
@@ -57,7 +60,10 @@ function serve() {
 		Slow: method('Slow', false, false), ServerStream: method('ServerStream', false, true),
 		ClientStream: method('ClientStream', true, false), Bidi: method('Bidi', true, true),
 	}, functions);
-	server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error) => {
+	const credentials = tls ?
+		grpc.ServerCredentials.createSsl(null, [{ private_key: pem('server.key'), cert_chain: pem('server.pem') }]) :
+		grpc.ServerCredentials.createInsecure();
+	server.bindAsync(`127.0.0.1:${port}`, credentials, (error) => {
 		if (error)
 			throw error;
 	});
@@ -102,7 +108,8 @@ function ask(client, c) {
 }
 
 async function main() {
-	const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
+	const client = tls ? new grpc.Client(`localhost:${port}`, grpc.credentials.createSsl(pem('ca.pem'))) :
+		new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
 	const calls = JSON.parse(fs.readFileSync(0));
 	const results = await Promise.all(calls.map((c) => ask(client, c)));
 	client.close();

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gRPC service on grpcio's C core, messages are bytes: grpc_service.py PORT [UPSTREAM]
 Unary, ServerStream, ClientStream and Bidi of test.Echo give back what they get; Fail ends with the
-code and message of its metadata; Slow waits until its caller goes; Forward asks UPSTREAM's Unary."""
+code and message of its metadata; Slow waits until its caller goes; Forward asks UPSTREAM's Unary. By TLS with the certificate in TLS_FOLDER."""
+import os
+import pathlib
 import sys
 from concurrent import futures
 
@@ -70,6 +72,11 @@ class Handlers(grpc.GenericRpcHandler):
 
 
 server = grpc.server(futures.ThreadPoolExecutor(48), handlers=(Handlers(),))
-assert server.add_insecure_port(f"127.0.0.1:{PORT}") == int(PORT)
+if "TLS_FOLDER" in os.environ:
+    folder = pathlib.Path(os.environ["TLS_FOLDER"])
+    pair = ((folder / "server.key").read_bytes(), (folder / "server.pem").read_bytes())
+    assert server.add_secure_port(f"127.0.0.1:{PORT}", grpc.ssl_server_credentials([pair])) == int(PORT)
+else:
+    assert server.add_insecure_port(f"127.0.0.1:{PORT}") == int(PORT)
 server.start()
 server.wait_for_termination()

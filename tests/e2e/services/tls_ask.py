@@ -23,16 +23,15 @@ def by_aiohttp(url, body, context):
     return asyncio.run(ask())
 
 
-def by_requests(url, body, _):
+def by_requests(url, body, context):
     import requests
-    with requests.Session() as s:
-        return s.request("POST" if body else "GET", url, data=body, verify=sys.argv[2], timeout=60).content
+    return requests.request("POST" if body else "GET", url, data=body, verify=sys.argv[2]).content
 
 
 def by_httpx(url, body, context):
     import httpx
-    with httpx.Client(http2=True, verify=context, timeout=60) as c:
-        return c.request("POST" if body else "GET", url, content=body).content
+    with httpx.Client(http2=True, verify=context, timeout=60) as client:
+        return client.request("POST" if body else "GET", url, content=body).content
 
 
 if __name__ == "__main__":
