@@ -40,6 +40,7 @@ static const struct tls_layout *layout_of(unsigned long version)
 static bool find_functions(struct shim_tls_library *l, const struct image *ssl,
 			   const struct image *crypto)
 {
+	l->pending = image_find(ssl, "SSL_pending");
 	l->want = image_find(ssl, "SSL_want");
 	l->get_fd = image_find(ssl, "SSL_get_fd");
 	l->is_server = image_find(ssl, "SSL_is_server");
@@ -49,9 +50,10 @@ static bool find_functions(struct shim_tls_library *l, const struct image *ssl,
 	l->get_rbio = image_find(ssl, "SSL_get_rbio");
 	l->get_client_random = image_find(ssl, "SSL_get_client_random");
 	l->test_flags = image_find(crypto, "BIO_test_flags");
-	return l->want && l->get_fd && l->is_server && l->in_init && l->get_shutdown &&
-	       l->get_options && l->get_rbio && l->get_client_random && l->test_flags &&
-	       image_find(ssl, "SSL_get0_dane") && image_find(ssl, "SSL_CTX_set_ciphersuites");
+	return l->pending && l->want && l->get_fd && l->is_server && l->in_init &&
+	       l->get_shutdown && l->get_options && l->get_rbio && l->get_client_random &&
+	       l->test_flags && image_find(ssl, "SSL_get0_dane") &&
+	       image_find(ssl, "SSL_CTX_set_ciphersuites");
 }
 
 static uintptr_t *table_of(const struct image *m, const char *name)

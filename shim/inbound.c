@@ -4,7 +4,7 @@
  * A header is put in only for programs that pass headers on; room for it is made by reserve and
  * refill: while a head is awaited the kernel is asked for 72 bytes less than the program wants; if
  * that came back full, the rest is topped up at once, so that "not full" still means "drained" to
- * an edge-triggered program. */
+ * an edge-triggered program. Of a TLS library the rest is read by whoever called it. */
 #include "shim/inbound.h"
 
 #include "base/config.h"
@@ -114,7 +114,8 @@ static bool may_reserve(const struct conn *c, const struct shim_read *r)
 	/* Behind the rest of a frame of HTTP/2 comes another. */
 	bool in_body = c->in.in_body && (!c->h2 || c->in.body.remaining > r->iov[0].iov_len);
 
-	if (!inbound_inserts() || !c->inbound || in_body || c->tls || !process_may_call() ||
+	if (!inbound_inserts() || !c->inbound || in_body || !process_may_call() ||
+	    (c->tls && r->call != SHIM_CALL_TLS_READ) ||
 	    (c->role != CONN_NEW && c->role != CONN_SERVER))
 		return false;
 	if (r->iov[0].iov_len < 4 * INBOUND_HEADER_LEN ||
@@ -224,7 +225,7 @@ static ssize_t received(struct conn *c, const struct shim_read *r, size_t n)
 	ssize_t total, more = 0;
 
 	total = (ssize_t)(n + feed(c, r, &first, n));
-	if (r->reserved && n == r->one.iov_len && first.room)
+	if (r->reserved && n == r->one.iov_len && first.room && !c->tls)
 		more = top_up(r, &first);
 	if (more > 0) {
 		rest = (struct piece){ first.p + first.n, (size_t)more, first.room - (size_t)more,
@@ -276,6 +277,19 @@ ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags)
 	if (followed) /* calls into libc: not under the lock */
 		exporter_start();
 	return n;
+}
+
+size_t shim_read_rest(const struct shim_read *r, struct iovec rest, size_t n)
+{
+	struct piece piece = { rest.iov_base, n, rest.iov_len - n, false };
+	struct conn *c = conn_reacquire(r->conn, r->fd, r->generation);
+
+	if (!c)
+		return n;
+	if (c->role != CONN_OPAQUE)
+		stream_received(c, r->fd, &piece);
+	conn_release(c);
+	return piece.n;
 }
 
 void shim_on_counted(int fd, int n)

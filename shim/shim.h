@@ -88,6 +88,7 @@ enum shim_call {
 	SHIM_CALL_WRITEV,
 	SHIM_CALL_SEND,
 	SHIM_CALL_SENDMSG,
+	SHIM_CALL_TLS_READ, /* whoever reads tops up what was reserved: shim_read_rest() */
 	SHIM_CALL_TLS_AGAIN /* the library holds these very bytes: they go as they are */
 };
 
@@ -99,6 +100,9 @@ void shim_read_begin(struct shim_read *r, int fd, const struct iovec *iov, int c
 /* n: what the real call returned (errno as it left it); msg_flags: of recvmsg, else 0. Returns what
  * to report: n, or more when a header was put in. */
 ssize_t shim_read_end(struct shim_read *r, ssize_t n, int msg_flags);
+/* n more bytes were read into `rest`, behind what shim_read_end() has reported. Returns how many to
+ * report of them. */
+size_t shim_read_rest(const struct shim_read *r, struct iovec rest, size_t n);
 
 /* ioctl(FIONREAD) told the program that n bytes wait: it may count them down. */
 void shim_on_counted(int fd, int n);
@@ -155,6 +159,7 @@ struct shim_tls_library {
 	int (*write)(void *ssl, const void *buf, size_t len, size_t *written);
 	void (*free)(void *ssl);
 	int (*clear)(void *ssl);
+	int (*pending)(const void *ssl);
 	int (*want)(const void *ssl);
 	int (*get_fd)(const void *ssl);
 	int (*is_server)(const void *ssl);

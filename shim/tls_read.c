@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading above encryption. What is read is a record's plaintext at most, so room for a header is
- * what the record leaves of the program's buffer: none is reserved, and nothing is topped up. */
+/* Reading above encryption. A read brings a record's plaintext at most. Where room was reserved for
+ * a header, what it kept back is what the library has decrypted already (SSL_pending): a second
+ * call fetches that and goes to no socket, so the library is left as one read would have left it.
+ */
 #include "base/host_errno.h"
 #include "base/thread.h"
 #include "shim/tls.h"
@@ -39,6 +41,20 @@ static void nothing_read(const struct shim_tls_library *l, const void *ssl, stru
 	host_errno_set(saved);
 }
 
+/* All that was asked for has come: what one read would have brought with it. */
+static size_t rest_of_record(const struct shim_tls_library *l, void *ssl, const struct shim_read *r,
+			     size_t told)
+{
+	const struct iovec *all = r->program;
+	struct iovec rest = { (char *)all->iov_base + told, all->iov_len - told };
+	size_t n = 0;
+
+	if (!rest.iov_len || l->pending(ssl) <= 0 ||
+	    l->read(ssl, rest.iov_base, rest.iov_len, &n) <= 0)
+		return 0;
+	return shim_read_rest(r, rest, n);
+}
+
 int shim_tls_read(const struct shim_tls_library *l, void *ssl, void *buf, size_t len, size_t *got)
 {
 	struct tls_place *p = tls_place(l, ssl);
@@ -49,17 +65,22 @@ int shim_tls_read(const struct shim_tls_library *l, void *ssl, void *buf, size_t
 
 	if (!p || !tls_followed(p))
 		return l->read(ssl, buf, len, got);
-	shim_read_begin(&r, tls_number(p), &v, 1, 0, SHIM_CALL_READ);
+	shim_read_begin(&r, tls_number(p), &v, 1, 0, SHIM_CALL_TLS_READ);
 	thread_state.tls_read = tls_number(p);
 	inside = p->inside;
 	p->inside = true;
-	result = l->read(ssl, buf, len, got);
+	result = l->read(ssl, buf, r.iov->iov_len, got);
 	p->inside = inside;
 	if (!p->searched)
 		tls_learn_below(l, p);
-	if (result > 0)
+	if (result > 0) {
+		bool full = r.reserved && *got == r.iov->iov_len;
+
 		*got = (size_t)shim_read_end(&r, (ssize_t)*got, 0);
-	else
+		if (full)
+			*got += rest_of_record(l, ssl, &r, *got);
+	} else {
 		nothing_read(l, ssl, &r);
+	}
 	return result;
 }

@@ -287,3 +287,59 @@ Test(tls_openssl, looks_at_a_library_once, .init = start)
 	pair_close(&p);
 	cr_assert_eq(counted(headers_injected), 1);
 }
+
+static void start_inserting(void)
+{
+	fixture_start("TAGALONG_INBOUND_HEADER=on");
+	inherited = conn_in_use();
+	make_contexts();
+	hook_tls_look();
+}
+
+/* One request of one record, read with `room`; returns how many headers were put in. A read that is
+ * not full has drained what the library holds. */
+static size_t reads_with(struct pair *p, const char *text, size_t n, size_t room)
+{
+	static struct heard h;
+
+	h = (struct heard){ .at_once = room };
+	cr_assert_eq(SSL_write(p->client, text, (int)n), (int)n);
+	for (unsigned i = 0; i < TRIES_MAX; i++) {
+		size_t before = h.n, got;
+
+		listen_to(&h, p->server);
+		got = h.n - before;
+		if (!got)
+			break;
+		cr_assert(got == room || !SSL_pending(p->server), "%zu of %zu", got, room);
+	}
+	room = take_out_traceparent(&h);
+	cr_assert(h.n == n && memcmp(h.bytes, text, n) == 0, "%zu of %zu", h.n, n);
+	return room;
+}
+
+Test(tls_openssl, keeps_room_for_a_header_and_drains_the_record, .init = start_inserting)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	static struct heard client;
+	static const size_t bodies[] = { 0, 900, 3000 };
+	struct pair p;
+
+	pair_open(&p, 50000);
+	SSL_set_options(p.client, SSL_OP_ENABLE_KTLS); /* left alone: it sends no header */
+	for (size_t b = 0; b < 3; b++) {
+		size_t n;
+		char *text = request(bodies[b], &n);
+
+		for (size_t room = 288; room < 4000; room += 13) {
+			client = (struct heard){ .at_once = 100 };
+			cr_assert_eq(reads_with(&p, text, n, room), 1, "%zu, %zu", n, room);
+			say(p.server, answer, sizeof(answer) - 1, &client, p.client);
+			while (client.n < sizeof(answer) - 1)
+				listen_to(&client, p.client);
+		}
+		free(text);
+	}
+	pair_close(&p);
+	cr_assert_eq(conn_in_use(), inherited);
+}
