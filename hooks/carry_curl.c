@@ -61,7 +61,7 @@ static void find_list(void *easy)
 	for (size_t at = sizeof(void *); at < HANDLE_SIZE; at += sizeof(void *)) {
 		struct curl_list *const *place = (struct curl_list *const *)((uintptr_t)easy + at);
 
-		if (!memory_readable(place, sizeof(*place)))
+		if (!memory_readable(place, sizeof(void *)))
 			break;
 		if (__atomic_load_n(place, __ATOMIC_RELAXED) != &one)
 			continue;
@@ -180,7 +180,10 @@ static int multi_cleanup(void *multi)
 static void *init(void)
 {
 	void *easy = curl.init();
+	struct curl_handle *gone = curl_handle_find(easy);
 
+	if (gone) /* ended by a way that nobody saw */
+		curl_handle_clear(gone);
 	if (easy && !list_is_known())
 		find_list(easy);
 	return easy;
@@ -215,8 +218,10 @@ static void *duphandle(void *easy)
 	if (made && h && h->given && list_of(made) == h->node)
 		set_list(made, h->theirs);
 	if (copy) {
+		curl_handle_clear(copy);
 		copy->http = h->http;
 		copy->https = h->https;
+		copy->url = h->url;
 		copy->version = h->version;
 		copy->unified = h->unified;
 	}

@@ -9,9 +9,13 @@
 #include <stdint.h>
 #include "shim/shim.h"
 
-#define CURL_HANDLES       1024 /* known at once; the others are left as they are */
-#define CURL_HEADERS_MAX   512  /* of the program's, looked at; with more, nothing is added */
-#define CURL_LINES_MAX     3    /* traceparent, tracestate, baggage */
+#define CURL_HANDLES 1024 /* known at once; the others are left as they are */
+/* Of the program's: with more lines, or more bytes in them and the URL, ours might be what makes a
+ * head too long for its reader. */
+#define CURL_HEADERS_MAX   48
+#define CURL_HEAD_MAX      2500
+
+#define CURL_LINES_MAX     3 /* traceparent, tracestate, baggage */
 #define CARRY_CURL_IMPORTS 9
 
 struct curl_list { /* struct curl_slist */
@@ -25,7 +29,8 @@ struct curl_handle {
 	bool unified;
 	bool given; /* it has our list, which ends in theirs */
 	uint8_t version;
-	void *multi; /* that it was given for, NULL: for curl_easy_perform() */
+	uint16_t url; /* bytes */
+	void *multi;  /* that it was given for, NULL: for curl_easy_perform() */
 	struct curl_list *theirs;
 	struct curl_list node[CURL_LINES_MAX];
 	char text[SHIM_CALLER_LINES];

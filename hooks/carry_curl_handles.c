@@ -4,8 +4,7 @@
 #include "base/raw.h"
 #include "hooks/carry_curl.h"
 
-#define WINDOW  16
-#define URL_MAX 2048 /* as far as it is looked at */
+#define WINDOW 16
 
 static struct curl_handle *handles;
 
@@ -58,6 +57,7 @@ void curl_handle_clear(struct curl_handle *h)
 {
 	h->http = h->https = h->unified = h->given = false;
 	h->version = 0;
+	h->url = 0;
 	h->multi = NULL;
 }
 
@@ -97,13 +97,24 @@ void curl_handle_set_url(struct curl_handle *h, const char *url)
 {
 	struct bytes b = { url, 0 };
 
-	while (url && b.n < URL_MAX && url[b.n])
+	while (url && b.n < CURL_HEAD_MAX && url[b.n])
 		b.n++;
+	h->url = (uint16_t)b.n;
 	h->https = begins(b, BYTES("https://"));
 	h->http = h->https || begins(b, BYTES("http://"));
 	if (has(b, BYTES("169.254.")) || has(b, BYTES("fd00:ec2:")) ||
 	    has(b, BYTES("metadata.google.internal")))
 		h->http = h->https = false;
+}
+
+static bool is_short(const struct curl_list *list, size_t others)
+{
+	size_t bytes = others;
+	unsigned n = 0;
+
+	for (; list && n < CURL_HEADERS_MAX && bytes < CURL_HEAD_MAX; n++, list = list->next)
+		bytes += list->data ? bytes_of(list->data).n : 0;
+	return !list && bytes < CURL_HEAD_MAX;
 }
 
 /* "name: value", "name:" (the header is not to be sent) or "name;" (sent empty). */
@@ -116,7 +127,7 @@ static bool list_has(const struct curl_list *list, struct bytes name)
 		    (line.p[name.n] == ':' || line.p[name.n] == ';' || line.p[name.n] == ' '))
 			return true;
 	}
-	return list != NULL;
+	return false;
 }
 
 bool curl_handle_fill(struct curl_handle *h, struct curl_list *theirs)
@@ -124,7 +135,7 @@ bool curl_handle_fill(struct curl_handle *h, struct curl_list *theirs)
 	struct bytes rest = { h->text, 0 };
 	unsigned n = 0;
 
-	if (list_has(theirs, BYTES("traceparent")))
+	if (!is_short(theirs, h->url) || list_has(theirs, BYTES("traceparent")))
 		return false;
 	rest.n = shim_caller_lines(h->text, sizeof(h->text));
 	while (rest.n && n < CURL_LINES_MAX) {

@@ -8,14 +8,15 @@
 #include "hooks/carriers.h"
 #include "shim/shim.h"
 
-#define CORE          "29." /* grpc_version_string() of gRPC 1.51, whose types these are */
-#define OPS_MAX       8     /* one of each kind */
-#define METADATA_MAX  48    /* the program's; with more, nothing is added */
-#define LINES_MAX     3     /* traceparent, tracestate, baggage */
-#define CALLS         1024  /* created and not started yet; past them a call goes as it is */
-#define CALLS_WINDOW  8
+#define CORE           "29." /* grpc_version_string() of gRPC 1.51, whose types these are */
+#define OPS_MAX        8     /* one of each kind */
+#define METADATA_MAX   48    /* the program's; with more, nothing is added */
+#define METADATA_BYTES 6000  /* the same: 8 KiB is where many stop */
+#define LINES_MAX      3     /* traceparent, tracestate, baggage */
+#define CALLS          1024  /* created and not started yet; past them a call goes as it is */
+#define CALLS_WINDOW   8
 
-#define SEND_METADATA 0 /* GRPC_OP_SEND_INITIAL_METADATA */
+#define SEND_METADATA  0 /* GRPC_OP_SEND_INITIAL_METADATA */
 
 struct slice { /* grpc_slice */
 	void *refcount;
@@ -143,6 +144,15 @@ static struct bytes text_of(const struct slice *s)
 	return (struct bytes){ s->data.inlined.bytes, s->data.inlined.length };
 }
 
+static bool is_short(const struct metadata *m, size_t count)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count && bytes < METADATA_BYTES; i++)
+		bytes += text_of(&m[i].key).n + text_of(&m[i].value).n + 32; /* RFC 9113 6.5.2 */
+	return bytes < METADATA_BYTES;
+}
+
 static bool has(const struct metadata *m, size_t count, struct bytes name)
 {
 	for (size_t i = 0; i < count; i++)
@@ -186,8 +196,8 @@ static bool may_add(const struct op *op)
 	size_t count = op->data.send_metadata.count;
 	const struct metadata *m = op->data.send_metadata.metadata;
 
-	return count <= METADATA_MAX && (m || !count) && !has(m, count, BYTES("traceparent")) &&
-	       !has(m, count, BYTES("grpc-trace-bin"));
+	return count <= METADATA_MAX && (m || !count) && is_short(m, count) &&
+	       !has(m, count, BYTES("traceparent")) && !has(m, count, BYTES("grpc-trace-bin"));
 }
 
 static int start_batch(void *call, const struct op *ops, size_t count, void *tag, void *reserved)

@@ -174,6 +174,29 @@ Test(carry_curl, a_traceparent_of_the_programs_own_is_enough, .init = begin, .fi
 	expect_ours(easy);
 }
 
+Test(carry_curl, a_head_that_may_be_as_long_as_is_allowed_gets_no_longer, .init = begin,
+     .fini = spans_stop)
+{
+	static struct curl_slist many[48];
+	char text[3000];
+	CURL *easy = make("http://127.0.0.1:9/");
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = 0;
+	two.data = text;
+	expect_left_alone(easy);
+	two.data = (char *)"X-Two: 2";
+	for (unsigned i = 0; i < 48; i++)
+		many[i] = (struct curl_slist){ (char *)"X-Many: 1", i < 47 ? &many[i + 1] : NULL };
+	set(easy, CURLOPT_HTTPHEADER, (uintptr_t)many);
+	ADD(curl_multi_init(), easy);
+	cr_assert_eq(list_in(easy)->next, many);
+	easy = make("http://127.0.0.1:9/");
+	two.next = many;
+	expect_left_alone(easy);
+	two.next = NULL;
+}
+
 Test(carry_curl, only_requests_of_http_have_headers, .init = begin, .fini = spans_stop)
 {
 	static const char *const urls[] = { "smtp://127.0.0.1/",
@@ -182,7 +205,7 @@ Test(carry_curl, only_requests_of_http_have_headers, .init = begin, .fini = span
 					    "ws://a/",
 					    "http://169.254.169.254/latest",
 					    "http://[fd00:ec2::254]/",
-					    "http://metadata.google.inter" "nal/" };
+					    "http://metadata.google.internal" };
 
 	for (unsigned i = 0; i < sizeof(urls) / sizeof(*urls); i++)
 		expect_left_alone(make(urls[i]));
