@@ -15,7 +15,8 @@
 #include "shim/sampler.h"
 #include "shim/wire/url.h"
 
-/* Everything kept of a head is a part of it, so it fits in a text as long as the head. */
+/* Everything kept of a head is a part of it, so it fits in a text as long as the head; in HTTP/2
+ * with what the lines do not have: see start_size(). */
 #define TEXT_SLACK 64
 
 static struct bytes keep(struct exchange *e, struct bytes b)
@@ -56,9 +57,22 @@ static void split_target(struct exchange *e)
 		url_split_host(&e->server_name, &e->server_port, authority);
 }
 
+static size_t kept_size(struct bytes b)
+{
+	return b.n < EXCHANGE_VALUE_MAX ? b.n : EXCHANGE_VALUE_MAX;
+}
+
+/* What stands in the start line of HTTP/1 is not part of a head that was laid out from a block. */
+static size_t start_size(const struct http1_head *head)
+{
+	if (!head->http2)
+		return 0;
+	return kept_size(head->method) + kept_size(head->target) + kept_size(head->scheme);
+}
+
 static struct exchange *open_exchange(const struct http1_head *head, size_t more)
 {
-	struct exchange *e = exchange_open(head->length + more + TEXT_SLACK);
+	struct exchange *e = exchange_open(head->length + start_size(head) + more + TEXT_SLACK);
 	struct bytes known;
 
 	if (!e)
