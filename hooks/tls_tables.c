@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include "base/raw.h"
+#include "base/readable.h"
 
 #define PAGE_SIZE_MIN    4096ul
 #define NEAR             16384 /* the tables are one compiler's output: they lie side by side */
@@ -144,6 +145,14 @@ static bool bounds(const struct image *m, uintptr_t table, uintptr_t *from, uint
 	return *from && *to > *from;
 }
 
+/* Loaders list an object, and say that all is settled, before they relocate it, and protect its
+ * tables last of all: while they can be written to, another thread is about to. */
+static bool is_relocated(const struct tls_tables *t)
+{
+	return !memory_writable_now((void *)t->from) &&
+	       !memory_writable_now((void *)(t->to - PAGE_SIZE_MIN));
+}
+
 static bool collect(struct tls_tables *t, const struct image *m)
 {
 	uintptr_t *known = table_of(m, "TLS_method");
@@ -167,7 +176,7 @@ static bool collect(struct tls_tables *t, const struct image *m)
 	t->to = ((uintptr_t)t->table[t->count - 1] + size + PAGE_SIZE_MIN - 1) &
 		~(PAGE_SIZE_MIN - 1);
 	t->protection = image_protection(m, t->from, t->to, PAGE_SIZE_MIN);
-	return t->protection >= 0;
+	return t->protection >= 0 && is_relocated(t);
 }
 
 bool tls_tables_find(struct tls_tables *t, struct shim_tls_library *l, const struct image *ssl,

@@ -2,6 +2,8 @@
 /* What passes above OpenSSL's encryption, however the library and the program take turns. */
 #include "tls_fixture.h"
 
+#include <sys/mman.h>
+
 Test(tls_openssl, sends_requests_whole_however_little_the_socket_takes, .init = start)
 {
 	static const long modes[] = { 0, SSL_MODE_ENABLE_PARTIAL_WRITE,
@@ -174,4 +176,39 @@ Test(tls_openssl, keeps_room_for_a_header_and_drains_the_record, .init = start_i
 	}
 	pair_close(&p);
 	cr_assert_eq(conn_in_use(), inherited);
+}
+
+static bool is_writable(uintptr_t page)
+{
+	char line[512];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long from, to;
+	char may[5] = "";
+
+	while (fgets(line, sizeof(line), maps) && sscanf(line, "%lx-%lx %4s", &from, &to, may) == 3)
+		if (page >= from && page < to)
+			break;
+	fclose(maps);
+	return may[1] == 'w';
+}
+
+/* Loaders say that an object is there before they have relocated it. */
+Test(tls_openssl, leaves_a_library_alone_that_is_still_being_relocated, .init = start_bare)
+{
+	uintptr_t page = (uintptr_t)TLS_method() & ~(uintptr_t)4095;
+	struct pair p;
+
+	cr_assert_eq(mprotect((void *)page, 4096, PROT_READ | PROT_WRITE), 0);
+	hook_tls_look();
+	cr_assert(is_writable(page));
+	pair_open(&p, 20000);
+	cr_assert_eq(counted(connections_tls), 0);
+	pair_close(&p);
+	cr_assert_eq(mprotect((void *)page, 4096, PROT_READ), 0);
+	hook_tls_look();
+	cr_assert_not(is_writable(page));
+	pair_open(&p, 20000);
+	exchange(&p, 10, 0, 1000);
+	pair_close(&p);
+	cr_assert_eq(counted(headers_injected), 1);
 }
