@@ -16,6 +16,7 @@
 
 #define LOOKS_MAX   16       /* walks over the loaded objects: a library may be loaded late */
 #define EARLY_MAX   64       /* connections of a process at which libraries are looked for */
+#define FRESH       4096     /* objects remembered between their making and their first use */
 #define ENABLE_KTLS (1 << 3) /* SSL_OP_ENABLE_KTLS: the kernel may encrypt, out of sight */
 
 static struct tls_place *_Atomic places;
@@ -112,6 +113,22 @@ static struct tls_place *find(const void *ssl)
 	return NULL;
 }
 
+/* ---- objects that have been cleared since the library was found, and not used since ----
+ * Of any other nobody can say whether the library holds bytes of it: SSL_want() tells only as long
+ * as nothing was read since. */
+
+static _Atomic(const void *) fresh[FRESH];
+
+static _Atomic(const void *) *fresh_place(const void *ssl)
+{
+	return &fresh[hash_mix(0, (uintptr_t)ssl) % FRESH];
+}
+
+static bool take_fresh(const void *ssl)
+{
+	return atomic_compare_exchange_strong(fresh_place(ssl), &(const void *){ ssl }, NULL);
+}
+
 static struct tls_place *add(const void *ssl)
 {
 	for (unsigned i = 0; i < TLS_WINDOW; i++) {
@@ -170,7 +187,8 @@ static void mark_unseen(struct tls_place *p)
 	p->unseen = true;
 }
 
-static void open_at(const struct shim_tls_library *l, struct tls_place *p, const void *ssl)
+static void open_at(const struct shim_tls_library *l, struct tls_place *p, const void *ssl,
+		    bool is_fresh)
 {
 	bool server = l->is_server(ssl);
 	struct conn *c;
@@ -189,7 +207,7 @@ static void open_at(const struct shim_tls_library *l, struct tls_place *p, const
 	}
 	c->peer_known = true; /* nobody else has it yet */
 	/* It may have been in the middle of a write when the library was found. */
-	p->again = l->want(ssl) == TLS_WANT_WRITING && !l->in_init(ssl);
+	p->again = !is_fresh;
 	tls_learn_below(l, p);
 }
 
@@ -203,9 +221,11 @@ struct tls_place *tls_place(const struct shim_tls_library *l, const void *ssl)
 		shim_fork_child();
 	p = find(ssl);
 	if (!p) {
+		bool is_fresh = take_fresh(ssl);
+
 		p = add(ssl);
 		if (p)
-			open_at(l, p, ssl);
+			open_at(l, p, ssl, is_fresh);
 	} else if (!p->searched) {
 		tls_learn_below(l, p);
 	}
@@ -243,6 +263,9 @@ void shim_tls_end(const void *ssl, bool freed)
 	if (!atomic_load_explicit(&places, memory_order_relaxed) || thread_state.vfork_child ||
 	    process_is_vm_child())
 		return;
+	/* SSL_new() clears what it has made. */
+	if (!freed)
+		atomic_store_explicit(fresh_place(ssl), ssl, memory_order_relaxed);
 	p = find(ssl);
 	/* A handshake begins with a clearing, inside of a read or write that is yet to come back.
 	 */

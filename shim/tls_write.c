@@ -89,9 +89,6 @@ static ssize_t write_altered(struct tls_write *t, const struct iovec *v)
 		return (ssize_t)v->iov_len;
 	}
 	block_put(b.p);
-	/* The object was in use before it was looked at, and the library waits for other bytes. */
-	if (t->result <= 0 && !t->p->established && t->l->want(t->ssl) == TLS_WANT_NOTHING)
-		t->as_it_is = true;
 	return t->result > 0 ? (ssize_t)v->iov_len : refused(t);
 }
 

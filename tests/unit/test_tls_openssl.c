@@ -54,7 +54,7 @@ Test(tls_openssl, keeps_nothing_of_a_write_that_is_never_repeated, .init = start
 }
 
 /* The library is found while it holds a record of a request that nobody has looked at. */
-static void found_late(bool read_between)
+static void found_late(long mode, bool read_before, bool read_between)
 {
 	static struct heard h;
 	struct pair p;
@@ -64,15 +64,21 @@ static void found_late(bool read_between)
 	h = (struct heard){ .at_once = 1000 };
 	pair_open(&p, 64);
 	SSL_clear_mode(p.client, -1);
+	SSL_set_mode(p.client, mode);
 	cr_assert_lt(SSL_write(p.client, text, (int)n), 0);
+	if (read_before) /* and now it waits for something else */
+		cr_assert_lt(SSL_read(p.client, &byte, 1), 0);
 	hook_tls_look();
 	if (read_between)
 		cr_assert_lt(SSL_read(p.client, &byte, 1), 0);
 	say(p.client, text, n, &h, p.server);
 	for (unsigned i = 0; h.n < n && i < TRIES_MAX; i++)
 		listen_to(&h, p.server);
+	listen_to(&h, p.server); /* nothing more */
 	take_out_traceparent(&h);
 	cr_assert(h.n == n && memcmp(h.bytes, text, n) == 0);
+	/* SSL_get_error() would take what stands there for the next call's. */
+	cr_assert_eq(ERR_peek_error(), 0);
 	pair_close(&p);
 	free(text);
 }
@@ -85,12 +91,22 @@ static void start_bare(void)
 
 Test(tls_openssl, goes_on_with_a_write_that_was_begun_before, .init = start_bare)
 {
-	found_late(false);
+	found_late(0, false, false);
 }
 
 Test(tls_openssl, goes_on_with_it_after_a_read_too, .init = start_bare)
 {
-	found_late(true);
+	found_late(0, false, true);
+}
+
+Test(tls_openssl, goes_on_with_it_when_it_was_read_from_before, .init = start_bare)
+{
+	found_late(0, true, false);
+}
+
+Test(tls_openssl, goes_on_with_it_from_elsewhere_when_it_was_read_from_before, .init = start_bare)
+{
+	found_late(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, true, false);
 }
 
 Test(tls_openssl, leaves_other_protocols_alone, .init = start)
