@@ -46,6 +46,7 @@ static bool find_functions(struct shim_tls_library *l, const struct image *ssl,
 	l->get_fd = image_find(ssl, "SSL_get_fd");
 	l->is_server = image_find(ssl, "SSL_is_server");
 	l->in_init = image_find(ssl, "SSL_in_init");
+	l->is_init_finished = image_find(ssl, "SSL_is_init_finished");
 	l->get_shutdown = image_find(ssl, "SSL_get_shutdown");
 	l->get_options = image_find(ssl, "SSL_get_options");
 	l->get_rbio = image_find(ssl, "SSL_get_rbio");

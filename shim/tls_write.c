@@ -129,17 +129,20 @@ static void write_rest(struct tls_write *t, enum shim_call how)
 		t->p->done += (size_t)n;
 }
 
-/* Data that leaves before the handshake is over may have to be sent again, by a program that is
- * told so elsewhere. */
-static void check_early(const struct tls_write *t)
+/* RFC 8446 section 2.3: data that leaves before the server has answered may be rejected, and is
+ * then sent again by a program that is told so elsewhere. No handshake is under way, and none is
+ * over. */
+static bool is_early(const struct tls_write *t)
+{
+	return !t->l->is_server(t->ssl) && !t->l->in_init(t->ssl) &&
+	       !t->l->is_init_finished(t->ssl);
+}
+
+static void leave_alone(const struct tls_write *t)
 {
 	int number = tls_number(t->p);
-	struct conn *c;
+	struct conn *c = conn_acquire(number);
 
-	t->p->established = true;
-	if (!t->l->in_init(t->ssl) || t->l->is_server(t->ssl))
-		return;
-	c = conn_acquire(number);
 	if (!c)
 		return;
 	count(opaque_switched);
@@ -178,8 +181,7 @@ static int write_followed(struct tls_write *t, size_t *written)
 		write_rest(t, SHIM_CALL_TLS_AGAIN);
 	if (t->result <= 0)
 		return t->result;
-	if (!p->established)
-		check_early(t);
+	p->established = true;
 	*written = p->done;
 	p->done = 0;
 	return t->result;
@@ -192,6 +194,8 @@ int shim_tls_write(const struct shim_tls_library *l, void *ssl, const void *buf,
 	int result;
 
 	t.p = len ? tls_place(l, ssl) : NULL;
+	if (t.p && !t.p->established && tls_followed(t.p) && is_early(&t))
+		leave_alone(&t);
 	if (!t.p || (!tls_followed(t.p) && !t.p->kept && !t.p->done))
 		return l->write(ssl, buf, len, written);
 	t.error = host_errno();

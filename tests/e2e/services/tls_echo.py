@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS: answers with the body it got, or else with the traceparent headers it saw; what is asked
 for as /relay/PORT it fetches from there in clear text (threads).
-    tls_echo.py threads|asyncio PORT CERTIFICATE KEY"""
+    tls_echo.py threads|forks|asyncio PORT CERTIFICATE KEY"""
 import http.server
+import socketserver
 import ssl
 import sys
 import urllib.request
@@ -42,6 +43,16 @@ def threads(port, context):
     Server(("127.0.0.1", port), Handler).serve_forever()
 
 
+def forks(port, context):
+    """The parent shakes hands, a child serves."""
+    class Server(socketserver.ForkingMixIn, http.server.HTTPServer):
+        def get_request(self):
+            s, peer = super().get_request()
+            return context.wrap_socket(s, server_side=True), peer
+
+    Server(("127.0.0.1", port), Handler).serve_forever()
+
+
 def asynchronous(port, context):
     from aiohttp import web
 
@@ -58,4 +69,4 @@ def asynchronous(port, context):
 if __name__ == "__main__":
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(sys.argv[3], sys.argv[4])
-    {"threads": threads, "asyncio": asynchronous}[sys.argv[1]](int(sys.argv[2]), tls)
+    {"threads": threads, "forks": forks, "asyncio": asynchronous}[sys.argv[1]](int(sys.argv[2]), tls)
