@@ -78,7 +78,8 @@ static void put_answer(struct text *t, const struct exchange *e)
 }
 
 /* The connection of a descriptor; above encryption that of the TLS object which this thread read
- * from last, if it is the descriptor's. */
+ * from last, if it is the descriptor's, as far as that is known: Node hands over what it has read
+ * before it reads on. */
 static struct conn *acquire(int fd)
 {
 	struct conn *c = shim_tracked(fd) ? conn_acquire(fd) : NULL;
@@ -86,7 +87,7 @@ static struct conn *acquire(int fd)
 	if (c || fd < 0 || !thread_state.tls_read)
 		return c;
 	c = conn_acquire(thread_state.tls_read);
-	if (!c || c->below == fd)
+	if (!c || c->below == fd || c->below < 0)
 		return c;
 	conn_release(c);
 	return NULL;

@@ -334,6 +334,7 @@ const patchServerSession = (prototype) => {
     try {
       const [, stream, headers] = args;
       if (!flow) begin();
+      lookForDispatcher();
       lines = ask(this.socket, stream.id, headers[':path']);
       if (!known) bindEvents(Object.getPrototypeOf(stream));
       known = true;

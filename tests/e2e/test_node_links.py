@@ -19,9 +19,10 @@ def expected(count, shapes=ASKED):
     return count * sum(ASKED[s] for s in shapes)
 
 
+@pytest.mark.parametrize("version", ["system", *node_versions.OTHERS])
 @pytest.mark.parametrize("server,client", PAIRS)
-def test_each_request_is_linked_to_its_cause(run, certificates, server, client):
-    links = Links(run, certificates, server, client)
+def test_each_request_is_linked_to_its_cause(run, certificates, version, server, client):
+    links = Links(run, certificates, server, client, node=node_versions.node(version))
     assert links.drive(count=8, concurrency=32) == {"right": expected(8)}
 
 
@@ -44,10 +45,3 @@ def test_what_the_service_does_on_its_own_account_is_linked_to_nothing(run, cert
     counts = links.drive()
     assert counts.pop("background") > 3
     assert counts == {"right": expected(8)}
-
-
-@pytest.mark.parametrize("server,client", PAIRS)
-@pytest.mark.parametrize("version", node_versions.OTHERS)
-def test_so_it_is_in_other_versions(run, certificates, version, server, client):
-    links = Links(run, certificates, server, client, node=node_versions.node(version))
-    assert links.drive() == {"right": expected(8)}
