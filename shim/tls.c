@@ -180,6 +180,16 @@ void tls_learn_below(const struct shim_tls_library *l, struct tls_place *p)
 	conn_release(c);
 }
 
+/* A first client makes its object, and begins, before the library is looked for. */
+static bool saw_handshake(const struct shim_tls_library *l, const void *ssl)
+{
+	unsigned char random[TLS_RANDOM];
+	uint64_t serial;
+
+	return l->get_client_random(ssl, random, TLS_RANDOM) == TLS_RANDOM &&
+	       tls_hello_find(random, &serial) >= 0;
+}
+
 static void mark_unseen(struct tls_place *p)
 {
 	if (!p->unseen)
@@ -207,7 +217,7 @@ static void open_at(const struct shim_tls_library *l, struct tls_place *p, const
 	}
 	c->peer_known = true; /* nobody else has it yet */
 	/* It may have been in the middle of a write when the library was found. */
-	p->again = !is_fresh;
+	p->again = !is_fresh && !l->in_init(ssl) && !saw_handshake(l, ssl);
 	tls_learn_below(l, p);
 }
 
