@@ -47,15 +47,16 @@ static bool find_functions(struct shim_tls_library *l, const struct image *ssl,
 	l->is_server = image_find(ssl, "SSL_is_server");
 	l->in_init = image_find(ssl, "SSL_in_init");
 	l->is_init_finished = image_find(ssl, "SSL_is_init_finished");
+	l->in_before = image_find(ssl, "SSL_in_before");
 	l->get_shutdown = image_find(ssl, "SSL_get_shutdown");
 	l->get_options = image_find(ssl, "SSL_get_options");
 	l->get_rbio = image_find(ssl, "SSL_get_rbio");
 	l->get_client_random = image_find(ssl, "SSL_get_client_random");
 	l->test_flags = image_find(crypto, "BIO_test_flags");
 	return l->pending && l->want && l->get_fd && l->is_server && l->in_init &&
-	       l->get_shutdown && l->get_options && l->get_rbio && l->get_client_random &&
-	       l->test_flags && image_find(ssl, "SSL_get0_dane") &&
-	       image_find(ssl, "SSL_CTX_set_ciphersuites");
+	       l->is_init_finished && l->in_before && l->get_shutdown && l->get_options &&
+	       l->get_rbio && l->get_client_random && l->test_flags &&
+	       image_find(ssl, "SSL_get0_dane") && image_find(ssl, "SSL_CTX_set_ciphersuites");
 }
 
 static uintptr_t *table_of(const struct image *m, const char *name)

@@ -165,6 +165,7 @@ struct shim_tls_library {
 	int (*is_server)(const void *ssl);
 	int (*in_init)(const void *ssl);
 	int (*is_init_finished)(const void *ssl);
+	int (*in_before)(const void *ssl);
 	int (*get_shutdown)(const void *ssl);
 	unsigned long (*get_options)(const void *ssl);
 	void *(*get_rbio)(const void *ssl);

@@ -230,6 +230,11 @@ struct tls_place *tls_place(const struct shim_tls_library *l, const void *ssl)
 	if (process_is_new_child())
 		shim_fork_child();
 	p = find(ssl);
+	/* It has had a handshake, and waits for one: what it does now is of another connection. */
+	if (p && p->searched && !p->inside && l->in_before(ssl)) {
+		shim_tls_end(ssl, true);
+		p = NULL;
+	}
 	if (!p) {
 		bool is_fresh = take_fresh(ssl);
 

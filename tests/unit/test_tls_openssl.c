@@ -228,3 +228,49 @@ Test(tls_openssl, leaves_a_library_alone_that_is_still_being_relocated, .init = 
 	pair_close(&p);
 	cr_assert_eq(counted(headers_injected), 1);
 }
+
+static const SSL_METHOD *one_version(void)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	return TLSv1_2_client_method();
+#pragma GCC diagnostic pop
+}
+
+/* Without SSL_clear(): the handshake does that, inside of the first write. */
+Test(tls_openssl, forgets_what_an_object_had_to_send_when_it_begins_anew, .init = start)
+{
+	static struct heard h = { .at_once = 16384 };
+	struct pair p;
+	SSL *first;
+	BIO *here, *there;
+	size_t n, m;
+	char *old = request(3000, &n), *text = request(4000, &m);
+	int taken = -1;
+
+	/* Of one version, so that its table stays. */
+	SSL_CTX_free(client_context);
+	client_context = SSL_CTX_new(one_version());
+	pair_open(&p, 64);
+	cr_assert_lt(SSL_write(p.client, old, (int)n), 0);
+	first = p.server;
+	p.server = SSL_new(server_context);
+	cr_assert_eq(BIO_new_bio_pair(&here, 50000, &there, 50000), 1);
+	SSL_set_bio(p.client, here, here);
+	SSL_set_bio(p.server, there, there);
+	SSL_set_connect_state(p.client);
+	SSL_set_accept_state(p.server);
+	for (unsigned i = 0; taken < 0 && i < 10; i++) {
+		taken = SSL_write(p.client, text, (int)m);
+		SSL_do_handshake(p.server);
+	}
+	cr_assert_eq(taken, (int)m);
+	for (unsigned i = 0; i < 10; i++)
+		listen_to(&h, p.server);
+	cr_assert_eq(take_out_traceparent(&h), 1);
+	cr_assert(h.n == m && memcmp(h.bytes, text, m) == 0, "%zu of %zu", h.n, m);
+	SSL_free(first);
+	pair_close(&p);
+	free(old);
+	free(text);
+}
