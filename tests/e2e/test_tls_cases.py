@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What TLS has beyond a stream: early data, new handshakes, resumption, an end in one direction, an
-object that two processes share, encryption by the kernel."""
+"""What TLS has beyond a stream: early data, new handshakes, an end in one direction, an object that
+two processes share, encryption by the kernel."""
 import os
 import re
 import ssl
@@ -98,22 +98,6 @@ def test_a_new_handshake_between_requests(run, certificates):
     asked = run.spans.one(service="client", kind=CLIENT)
     answered = run.spans.one(service="server", kind=SERVER)
     assert answered.parent_id == asked.span_id and answered["url.path"] == "/stats"
-
-
-@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-def test_sessions_that_are_taken_up_again(run, certificates, version):
-    port = nginx(run, certificates)
-    context = certificates.client_context()
-    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
-    session = None
-    for i in range(5):
-        with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), session=session,
-                                 server_hostname="localhost") as s:
-            s.sendall(get(f"/{i}"))
-            assert b"seen " in s.recv(10000)
-            assert s.session_reused == (i > 0)
-            session = s.session
-    assert sorted(s.path for s in run.spans.wait(5, service="server")) == [f"/{i}" for i in range(5)]
 
 
 def test_a_client_that_has_said_all_is_answered(run, certificates):

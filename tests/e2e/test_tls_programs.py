@@ -2,6 +2,7 @@
 """Programs of many kinds above TLS: on both sides a span for each request, one traceparent between
 them, bodies as they were."""
 import json
+import os
 import re
 
 import pytest
@@ -32,9 +33,16 @@ CLIENTS = {
     "node http2": ["node", SERVICES / "tls_ask.js", "http2", "{ca}", "{url}"],
     "curl": ["curl", "-sS", "--cacert", "{ca}", "{url}"],
 }
-PAIRS = [("gunicorn", "requests"), ("gunicorn threads", "httpx"), ("uvicorn", "aiohttp"),
-         ("asyncio", "requests"), ("node", "httpx"), ("node", "node http2"), ("uvicorn", "curl")]
-PROXIED = [(p, c) for p in tls_servers.PROXIES for c in ("curl", "httpx")]
+PAIRS = [("gunicorn threads", "requests"), ("uvicorn", "aiohttp"), ("node", "httpx")]
+LARGE = [("node", "node http2"), ("asyncio", "aiohttp"), ("gunicorn", "curl")]
+PROXIED = [(p, "curl") for p in tls_servers.PROXIES]
+GRPC = [("node", "node"), ("python", "node")]
+if os.environ.get("TAGALONG_LONG"):
+    PAIRS += [("gunicorn", "requests"), ("gunicorn threads", "httpx"), ("asyncio", "requests"),
+              ("node", "node http2"), ("uvicorn", "curl")]
+    LARGE += [("node", "node"), ("node", "curl"), ("uvicorn", "requests"), ("gunicorn", "httpx")]
+    PROXIED += [(p, "httpx") for p in tls_servers.PROXIES]
+    GRPC += [("node", "python"), ("python", "python")]
 
 
 def ask(run, certs, client, port, path, file=None, name="client", **more):
@@ -74,10 +82,6 @@ def test_both_sides_have_a_span_and_one_traceparent_is_between_them(run, certifi
     assert answered["url.scheme"] == "https" and answered["url.path"] == "/some/thing"
 
 
-LARGE = [("node", "node"), ("node", "node http2"), ("node", "curl"), ("uvicorn", "requests"),
-         ("asyncio", "aiohttp"), ("gunicorn", "curl")]
-
-
 @pytest.mark.parametrize("server,client", LARGE)
 def test_large_bodies_are_what_they_were(run, certificates, server, client):
     file, body = content(run, paths.scale(4 << 20, 64 << 20) + 1)
@@ -107,8 +111,7 @@ def test_a_proxy_between_two_connections_by_tls(run, certificates, proxy, client
 
 
 def test_a_tunnel_in_the_middle_is_transparent(run, certificates):
-    """curl in clear text, stunnel, stunnel, gunicorn: each end of the tunnel carries HTTP, and has
-    the spans of what it carries."""
+    """curl in clear text, stunnel, gunicorn: it carries HTTP, and has the spans of what it carries."""
     up = SERVERS["gunicorn"](run, certificates)
     port = tls_servers.stunnel(run, certificates, up, client=True)
     file, body = content(run, 1 << 20)
@@ -154,8 +157,7 @@ def check_answers(got):
     assert got[1]["sum"] == digest(grpc_body(40_000)[::-1] * 30)
 
 
-@pytest.mark.parametrize("client", ["node", "python"])
-@pytest.mark.parametrize("server", ["node", "python"])
+@pytest.mark.parametrize("server,client", GRPC)
 def test_grpc(run, certificates, server, client):
     """grpc-js by Node's OpenSSL; Debian's grpcio, whose core writes, by the system's."""
     js = ["node", SERVICES / "grpc_peer.js", install()]

@@ -14,7 +14,7 @@ from harness.ports import free_port
 from harness.spans import CLIENT, SERVER
 from harness.usage import descriptors, resident
 
-N = scale(400, 10000)
+N = scale(200, 10000)
 CONTEXT = {"mixed": lambda i: i % 3 == 0}
 if os.environ.get("TAGALONG_LONG"):
     CONTEXT |= {"with traceparent": lambda i: True, "without": lambda i: False}

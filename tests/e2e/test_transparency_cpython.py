@@ -18,11 +18,16 @@ from harness import paths
 from harness.run import clean_environment
 
 SUITES = ["test_asyncio", "test_socket", "test_httplib", "test_urllib2_localnet", "test_subprocess",
-          "test_os", "test_signal", "test_selectors", "test_context", "test_audit", "test_gc"]
+          "test_os", "test_signal", "test_selectors", "test_context", "test_audit", "test_gc", "test_ssl"]
+if os.environ.get("TAGALONG_LONG"):
+    SUITES += ["test_ftplib", "test_imaplib", "test_poplib", "test_docxmlrpc", "test_xmlrpc"]
 
 # A machine with /dev/vsock but no peer behind it waits here for ever, with us and without.
 HANGS_WITHOUT_US = ["*ThreadedVSOCKSocketStreamTest*"]
-SLOW = [] if os.environ.get("TAGALONG_LONG") else ["*test_siginterrupt_off*"]
+SLOW = [] if os.environ.get("TAGALONG_LONG") else [
+    "*test_siginterrupt_off*", "*.test_ssl.TestPostHandshakeAuth.*", "*.test_ssl.SimpleBackgroundTests.*",
+    *(f"*.test_ssl.ThreadedTests.test_{name}*" for name in
+      ("PROTOCOL", "check_hostname", "ecdh", "sni", "tls", "alpn", "dh", "compression"))]
 
 # Tests that were seen to fail on the bare side too: (suite, test). None is known.
 FLAKY_WITHOUT_US = set()
