@@ -147,6 +147,27 @@ Test(carry_curl, a_handle_that_is_added_twice, .init = begin, .fini = spans_stop
 	cr_assert_eq(list_in(easy), &list);
 }
 
+/* A jump out of a transfer, or a call by a way that nobody sees. */
+Test(carry_curl, what_was_left_in_a_handle_is_taken_out_before_it_is_used_again, .init = begin,
+     .fini = spans_stop)
+{
+	CURL *easy = make("http://127.0.0.1:1/");
+	CURLM *multi = curl_multi_init();
+
+	ADD(multi, easy);
+	cr_assert_eq(curl_multi_remove_handle(multi, easy), CURLM_OK);
+	expect_ours(easy);
+	cr_assert_eq(OURS(curl_easy_perform)(easy), CURLE_COULDNT_CONNECT);
+	cr_assert_eq(list_in(easy), &list);
+	ADD(multi, easy);
+	cr_assert_eq(curl_multi_remove_handle(multi, easy), CURLM_OK);
+	ADD(multi, easy);
+	cr_assert_eq(list_in(easy), &list, "it is only taken out");
+	OURS(curl_multi_remove_handle)(multi, easy);
+	ADD(multi, easy);
+	expect_ours(easy);
+}
+
 static void expect_left_alone(CURL *easy)
 {
 	CURLM *multi = curl_multi_init();
