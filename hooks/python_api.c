@@ -48,8 +48,11 @@ bool python_api_find(const struct image *m)
 	python.list_type = image_find(m, "PyList_Type");
 	python.tuple_type = image_find(m, "PyTuple_Type");
 	python.bytes_type = image_find(m, "PyBytes_Type");
-	return all && python.interpreter && python.none && python.list_type && python.tuple_type &&
-	       python.bytes_type;
+	if (!all || !python.interpreter || !python.none || !python.list_type ||
+	    !python.tuple_type || !python.bytes_type)
+		return false;
+	/* Builds that keep lists of all objects have longer heads. */
+	return python_type(python.list_type) == (void *)image_find(m, "PyType_Type");
 }
 
 /* Nothing is run and nothing waited for: another thread may be importing the module just now. */

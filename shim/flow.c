@@ -299,10 +299,10 @@ static bool after_read(struct shim_flow *now, enum shim_flow_style style)
 			f.kind = !has || now->kind <= FLOW_ACCEPTED || now->serial == f.serial
 					 ? FLOW_REQUEST
 					 : FLOW_NONE;
-		else if (!thread_state.waits_on_inbound)
-			f.kind = t->seen.thread_ok ? FLOW_THREAD : FLOW_NONE;
 		else if (f.chained)
 			f.kind = FLOW_READER;
+		else if (!thread_state.waits_on_inbound)
+			f.kind = t->seen.thread_ok ? FLOW_THREAD : FLOW_NONE;
 	}
 	if (f.kind == FLOW_NONE && !has)
 		return false;
