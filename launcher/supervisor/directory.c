@@ -22,6 +22,7 @@
 
 #define CONTROL_SIZE 4096
 #define SETTLED_NS   100000000ull
+#define LOOKS_MAX    5 /* at all processes, while they change */
 
 _Static_assert(sizeof(struct shared_control) <= CONTROL_SIZE, "the control file is one page");
 
@@ -247,35 +248,67 @@ int directory_each(struct directory *d, bool all, void (*fn)(void *arg, const ch
 
 /* ---- who else may come ---- */
 
-static bool names_it(const char *pid, const char *wanted, size_t n)
+/* One look at all processes. */
+struct look {
+	char wanted[SHARED_PATH_MAX + 32];
+	size_t n;
+	uint64_t empty; /* sum of those without an environment: the kernel's own, and ended ones */
+	bool gone;      /* one that was listed was no more when its turn came */
+};
+
+static bool names_it(struct look *l, const char *pid)
 {
 	static char room[131072];
 	char path[64];
-	ssize_t got;
-	int fd;
+	ssize_t got = -1;
+	int fd, err = 0;
 
 	snprintf(path, sizeof(path), "/proc/%.20s/environ", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	got = read(fd, room, sizeof(room));
-	close(fd);
-	return got > 0 && memmem(room, (size_t)got, wanted, n) != NULL;
+	if (fd >= 0)
+		got = read(fd, room, sizeof(room));
+	if (got < 0)
+		err = errno;
+	if (fd >= 0)
+		close(fd);
+	if (err == ENOENT || err == ESRCH)
+		l->gone = true;
+	else if (got == 0)
+		l->empty += strtoull(pid, NULL, 10);
+	return got > 0 && memmem(room, (size_t)got, l->wanted, l->n) != NULL;
 }
 
-bool directory_is_named(const struct directory *d)
+static bool anybody_names_it(struct look *l)
 {
-	char wanted[SHARED_PATH_MAX + 32];
-	int n = snprintf(wanted, sizeof(wanted), "TAGALONG_SHARED_DIR=%s", d->path);
 	const struct dirent *entry;
 	DIR *proc = opendir("/proc");
 	bool found = false;
 
+	l->empty = 0;
+	l->gone = false;
 	while (proc && !found && (entry = readdir(proc)) != NULL)
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
 		    atoi(entry->d_name) != getpid())
-			found = names_it(entry->d_name, wanted, (size_t)n + 1);
+			found = names_it(l, entry->d_name);
 	if (proc)
 		closedir(proc);
 	return found;
+}
+
+/* The list is older than the looks at those on it: who has ended in between, as daemons do on their
+ * way, may have left a child that is not on it. */
+bool directory_is_named(const struct directory *d)
+{
+	struct look l;
+	uint64_t empty = 0;
+
+	l.n = (size_t)snprintf(l.wanted, sizeof(l.wanted), "TAGALONG_SHARED_DIR=%s", d->path) + 1;
+	for (unsigned i = 0; i < LOOKS_MAX; i++) {
+		if (anybody_names_it(&l))
+			return true;
+		if (!l.gone && l.empty == empty)
+			break;
+		empty = l.empty;
+	}
+	return false;
 }
