@@ -8,11 +8,15 @@
 #include "shim/block.h"
 
 static struct pool pool;
+static struct pool captured; /* by the index of their exchange; not taken or given */
 static _Atomic uint64_t open_bits[EXCHANGES_MAX / 64];
 
 int exchange_init(void)
 {
-	return pool_init(&pool, sizeof(struct exchange), EXCHANGES_MAX);
+	const size_t all = EXCHANGE_CAPTURES * sizeof(struct captured_header);
+	int err = pool_init(&captured, all, EXCHANGES_MAX);
+
+	return err ? err : pool_init(&pool, sizeof(struct exchange), EXCHANGES_MAX);
 }
 
 struct exchange *exchange_at(uint32_t index)
@@ -23,6 +27,11 @@ struct exchange *exchange_at(uint32_t index)
 uint32_t exchange_index(const struct exchange *e)
 {
 	return pool_index(&pool, e);
+}
+
+struct captured_header *exchange_captured(const struct exchange *e)
+{
+	return pool_at(&captured, exchange_index(e));
 }
 
 uint32_t exchange_in_use(void)
@@ -84,8 +93,7 @@ static void clear(struct exchange *e)
 	exchange_set_texts(e, (struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 }, false);
 	e->next = 0;
 	memset((char *)e + offsetof(struct exchange, server), 0,
-	       offsetof(struct exchange, captured) - offsetof(struct exchange, server));
-	e->links = NULL;
+	       offsetof(struct exchange, text) - offsetof(struct exchange, server));
 }
 
 /* Its owner alone writes it. That the next owner's fields appear later than this the pool sees to:

@@ -22,6 +22,10 @@ struct shared_context {
 	_Atomic uint32_t flags;
 };
 
+struct captured_header {
+	struct bytes name, value; /* views into the exchange's text */
+};
+
 struct exchange {
 	uint64_t pool_link;          /* the pool's while it is free */
 	_Atomic uint32_t generation; /* odd while open; rises at open and at close */
@@ -53,7 +57,7 @@ struct exchange {
 	int8_t rpc_status;   /* of an rpc: enum grpc_status, GRPC_NO_STATUS while none came */
 	uint8_t response_minor;
 	uint8_t link;     /* enum link_rule, clients */
-	uint8_t captures; /* in `captured`, request headers first */
+	uint8_t captures; /* in exchange_captured(), request headers first */
 	uint8_t captured_requests;
 	uint8_t stream_state; /* HTTP/2: enum h2_stream_state */
 	uint16_t status;
@@ -73,9 +77,6 @@ struct exchange {
 	uint16_t server_port;     /* 0: not said */
 	struct bytes rpc_message; /* grpc-message as on the wire */
 	struct bytes forwarded_client, forwarded_proto, forwarded_host;
-	struct {
-		struct bytes name, value;
-	} captured[EXCHANGE_CAPTURES];
 	struct link_candidates *links; /* rule "none": in a block, or NULL */
 	struct text text;
 	char *block; /* what `text` lives in when it is not `own` */
@@ -93,6 +94,10 @@ void exchange_set_texts(struct exchange *e, struct bytes tracestate, struct byte
 
 /* Copies b into the exchange's text; empty when it does not fit. */
 struct bytes exchange_keep(struct exchange *e, struct bytes b);
+
+/* Where its EXCHANGE_CAPTURES captured headers stand: not in it, since few programs have any, and
+ * memory that is never touched costs nothing. */
+struct captured_header *exchange_captured(const struct exchange *e);
 
 /* Server exchanges that are open candidates now. */
 unsigned exchange_open_count(void);

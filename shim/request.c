@@ -31,6 +31,7 @@ static struct bytes keep(struct exchange *e, struct bytes b)
 void request_keep_captured(struct exchange *e, const struct http1_head *head, struct bytes whole,
 			   enum header_list list)
 {
+	struct captured_header *kept;
 	struct http1_header header;
 	size_t pos = head->headers;
 
@@ -38,9 +39,10 @@ void request_keep_captured(struct exchange *e, const struct http1_head *head, st
 	       http1_next_header(head, whole, &pos, &header)) {
 		if (!route_captures(list, header.name))
 			continue;
-		e->captured[e->captures].name = keep(e, header.name);
-		e->captured[e->captures].value = keep(e, header.value);
-		if (e->captured[e->captures].name.n)
+		kept = &exchange_captured(e)[e->captures];
+		kept->name = keep(e, header.name);
+		kept->value = keep(e, header.value);
+		if (kept->name.n)
 			e->captures++;
 	}
 }

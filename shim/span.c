@@ -78,13 +78,14 @@ static void put_peer(struct span_view *v)
 static void put_captured(struct span_view *v)
 {
 	struct exchange *e = v->e;
+	const struct captured_header *captured = e->captures ? exchange_captured(e) : NULL;
 
 	unsigned request = e->rpc ? RECORD_REQUEST_METADATA : RECORD_REQUEST_HEADER;
 	unsigned response = e->rpc ? RECORD_RESPONSE_METADATA : RECORD_RESPONSE_HEADER;
 
 	for (unsigned i = 0; i < e->captures; i++)
 		record_put_header(v->r, i < e->captured_requests ? request : response,
-				  e->captured[i].name, e->captured[i].value);
+				  captured[i].name, captured[i].value);
 }
 
 static void put_name(struct span_view *v)
