@@ -20,15 +20,46 @@ ROUND = 12          # seconds from one outage to the next
 
 
 class Counting(OtlpReceiver):
-    """Keeps the ids only."""
+    """Keeps the ids only, and which answers are known to have arrived: a client asks again on a connection whose
+    answer it has read whole, and gives the connection up otherwise. What comes twice was in doubt the first time."""
 
     def __init__(self):
-        self.ids, self.twice = set(), 0
-        super().__init__(on_span=self.count)
+        self.came_in, self.again = {}, []       # span id: its request's number; requests with spans that came again
+        self.last, self.certain = {}, set()     # connection: its last request; requests whose answer arrived
+        self.counted = 0
+        super().__init__()
 
-    def count(self, span):
-        self.twice += span["spanId"] in self.ids
-        self.ids.add(span["spanId"])
+    def _answer(self, s, request, words):
+        with self.lock:
+            before = self.last.pop(request.connection, None)
+            if before is not None:
+                self.certain.add(before)
+        return super()._answer(s, request, words)
+
+    def _keep(self, request, ok):
+        super()._keep(request, ok)
+        with self.lock:
+            self.counted += 1
+            for span in request.spans:
+                first = self.came_in.setdefault(span["spanId"], self.counted)
+                if first != self.counted:
+                    self.again.append(first)
+                    self.came_in[span["spanId"]] = self.counted
+            if request.spans:
+                self.last[request.connection] = self.counted
+
+    @property
+    def ids(self):
+        return self.came_in.keys()
+
+    @property
+    def twice(self):
+        return len(self.again)
+
+    @property
+    def twice_without_doubt(self):
+        with self.lock:
+            return sum(first in self.certain for first in self.again)
 
     def forget(self):
         with self.lock:
@@ -132,6 +163,8 @@ class Soak:
             self.wrong.append(f"lost, with a place to wait: {dict(stats)}")
         if not delivered:
             self.wrong.append("nothing was delivered")
+        if receiver.twice_without_doubt:
+            self.wrong.append(f"{receiver.twice_without_doubt} delivered again whose acknowledgement had arrived")
         self.delivered, self.twice = delivered, receiver.twice
 
     def drained(self, receiver):
