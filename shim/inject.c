@@ -257,6 +257,14 @@ void inject_head_left(struct conn *c, int fd)
 	drop(c, fd);
 }
 
+/* Some of the head has left, and it was answered by a switch to HTTP/2: nobody can follow that. */
+static void give_up_switched(struct conn *c, int fd)
+{
+	count(opaque_framing);
+	conn_give_up(c, fd);
+	h2_close(c);
+}
+
 /* What left counts: the exchange begins once its head has left whole. */
 static void settle(struct conn *c, struct shim_write *w, size_t taken)
 {
@@ -277,6 +285,8 @@ static void settle(struct conn *c, struct shim_write *w, size_t taken)
 	} else if (a->image && w->moved) {
 		a->sent += w->moved;
 		a->head -= taken;
+		if (c->h2)
+			give_up_switched(c, w->fd);
 	} else if (!a->sent) {
 		/* Nothing of ours has left: the retry is looked at anew. */
 		drop(c, w->fd);

@@ -91,8 +91,10 @@ bool stream_switches_to_h2(const struct http1_head *head)
 void stream_upgrade(struct conn *c, int fd, struct direction *d)
 {
 	struct exchange *e = conn_oldest(c);
+	/* While it is being written, it may be that it has. */
+	bool left = !c->alter.head || atomic_load_explicit(&c->writing, memory_order_relaxed);
 
-	if (c->queued == 1 && !(d == &c->out ? &c->in : &c->out)->in_body) {
+	if (left && c->queued == 1 && !(d == &c->out ? &c->in : &c->out)->in_body) {
 		/* The answer is still to come. */
 		e->status_seen = false;
 		if (!h2_upgrade(c))
