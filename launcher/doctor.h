@@ -33,6 +33,9 @@ void program_examine(struct findings *f, char *const *command);
 /* One ELF file: static, Go, sanitizers, processor, C library, rights gained. */
 void elf_examine(struct findings *f, const char *path);
 
+/* Which TLS library it is linked with, and whether what that encrypts is followed. */
+void tls_examine(struct findings *f, const struct elf_file *elf, const char *path);
+
 /* LD_PRELOAD, another tracer, seccomp. command: NULL without a program. */
 void environment_examine(struct findings *f, const struct library *library, char *const *command);
 

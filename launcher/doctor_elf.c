@@ -106,6 +106,7 @@ static void examine_linkage(struct findings *f, const struct elf_file *elf, cons
 	if (!examine_loader(f, elf, path))
 		return;
 	examine_sanitizers(f, elf, path);
+	tls_examine(f, elf, path);
 	sdk = elf_file_needs(elf, "libopentelemetry");
 	if (sdk)
 		found(f, LEVEL_WARNING, "own SDK", "Turn one of the two off.",
