@@ -65,6 +65,18 @@ def test_no_name_of_another_library_becomes_visible(run):
     assert "SSL_read: no no" in t.traced[1] and "malloc: yes yes" in t.traced[1]
 
 
+@pytest.mark.parametrize("library,name,version", [
+    ("libssl.so.3", "SSL_write", "OPENSSL_3.0.0"),
+    ("libgnutls.so.30", "gnutls_record_send", "GNUTLS_3_4")])
+def test_a_program_that_looks_for_tls_by_name_finds_what_it_did(run, library, name, version):
+    t = Trapped(run, [build("trap_probe_tls"), library]).same()
+    said = t.traced[1].splitlines()
+    for when in ("before", "beside"):
+        assert not [line for line in said if line.startswith(when) and ".so" in line]
+    for when in ("in it", "global", "next"):
+        assert f"{when} {name}: {library}, {version}: {library}" in said
+
+
 # ---- musl ----
 
 def musl(name):
