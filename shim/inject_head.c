@@ -3,6 +3,7 @@
  * one that the program passes on. */
 #include "base/config.h"
 #include "base/counters.h"
+#include "base/id.h"
 #include "shim/block.h"
 #include "shim/carrier.h"
 #include "shim/inject.h"
@@ -68,30 +69,54 @@ static bool add_lines(struct alteration *a, const struct span_context *own,
 	return false;
 }
 
-/* Rule "header": the program passes our server span's id on, or what it `found` in its place. */
-static void rewrite(struct conn *c, const struct shim_write *w, const struct http1_head *head,
-		    struct bytes whole, const struct span_context *found)
+/* An image in which `own`, child of `parent`, stands in place of what was `found`. False: that has
+ * left already, or there is no memory. */
+static bool replace(struct conn *c, const struct shim_write *w, const struct carrier_text *in,
+		    const struct span_context *found, const struct span_context *own)
 {
 	struct alteration *a = &c->alter;
-	struct exchange *e = a->exchange;
+	struct carrier_text text = *in;
 	size_t carried = c->out.carried;
-	struct carrier_text text = { head, whole, NULL, -(ssize_t)carried };
+
+	text.from = -(ssize_t)carried;
+	if (in->head->blank < carried ||
+	    !image_begin(c, w, in->whole.p + carried, in->head->blank - carried))
+		return false;
+	text.to = a->image;
+	if (carrier_overwrite(&text, found, own, a->exchange->parent_id))
+		return true;
+	image_drop(a);
+	return false;
+}
+
+/* Rule "header": the program passes our server span's id on, or what it `found` in its place. */
+static void rewrite(struct conn *c, const struct shim_write *w, const struct carrier_text *text,
+		    const struct span_context *found)
+{
+	struct exchange *e = c->alter.exchange;
 	struct span_context own;
-	bool done = false;
 
 	shared_context_get(&own, &e->context);
-	if (head->blank >= carried && image_begin(c, w, whole.p + carried, head->blank - carried)) {
-		text.to = a->image;
-		done = carrier_overwrite(&text, found, &own, e->parent_id);
-	}
-	if (done) {
-		add_lines(a, &own, head);
+	if (replace(c, w, text, found, &own)) {
+		add_lines(&c->alter, &own, text->head);
 		return;
 	}
 	/* It has left already: the next server's parent is our server span. */
-	image_drop(a);
 	e->sampled = false;
 	count(exchanges_left_to_program);
+}
+
+/* Our id is not for this host: it gets what the caller had sent, or where nothing is known of that
+ * ids of zeros, which are no context (W3C Trace Context section 3.2.2.3). */
+static void withhold(struct conn *c, const struct shim_write *w, const struct carrier_text *text,
+		     const struct span_context *found)
+{
+	struct span_context before = { .flags = 0 };
+
+	if (!id_is_own_server(found->span_id))
+		return;
+	link_received(&before, found);
+	replace(c, w, text, found, &before);
 }
 
 static void insert(struct conn *c, const struct shim_write *w, const struct http1_head *head,
@@ -118,6 +143,7 @@ void inject_prepare(struct conn *c, struct shim_write *w, const struct http1_hea
 		    struct bytes whole, size_t length)
 {
 	struct alteration *a = &c->alter;
+	const struct carrier_text text = { head, whole, NULL, 0 };
 	struct link link;
 
 	if (head->framing_bad || c->queued >= PIPELINE_MAX - 1)
@@ -133,12 +159,13 @@ void inject_prepare(struct conn *c, struct shim_write *w, const struct http1_hea
 		return;
 	if (!request_may_carry(c, a->exchange)) {
 		count(inject_skipped_target);
-		return;
-	}
-	if (link.rewrite)
-		rewrite(c, w, head, whole, &link.found);
-	else
+		if (link.rewrite)
+			withhold(c, w, &text, &link.found);
+	} else if (link.rewrite) {
+		rewrite(c, w, &text, &link.found);
+	} else {
 		insert(c, w, head, whole);
+	}
 	if (!a->image)
 		return;
 	if (!vector_offer(w, a)) {

@@ -110,6 +110,26 @@ static void link_by_header(struct link *link, const struct http1_head *head)
 	link->rewrite = true;
 }
 
+static bool match_own(void *arg, const struct exchange_view *view)
+{
+	struct same_header *s = arg;
+
+	if (memcmp(view->context.span_id, s->wanted->span_id, 8) != 0)
+		return true;
+	s->found = *view;
+	s->count = 1;
+	return false;
+}
+
+void link_received(struct span_context *out, const struct span_context *own)
+{
+	struct same_header same = { .wanted = own };
+
+	exchange_each(match_own, &same);
+	if (same.count && same.found.has_received)
+		*out = same.found.received;
+}
+
 /* ---- rule "flow" ---- */
 
 /* What is written on a connection of HTTP/2 may be another's request, that waited to be flushed. */

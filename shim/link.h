@@ -53,6 +53,10 @@ void link_find(struct link *link, const struct http1_head *head);
 /* For a call of a client library that this thread makes now: rule "thread", or false. */
 bool link_for_caller(struct link *link);
 
+/* What the open request whose span is `own` came with; *out stays as it is when there is none, or
+ * nothing came. */
+void link_received(struct span_context *out, const struct span_context *own);
+
 /* For rule "none": the open candidates, or count 0 when they are more than 8 or not all known. */
 void link_candidates(struct link_candidates *out);
 

@@ -418,3 +418,33 @@ Test(inbound, leaves_an_error_to_the_program, .init = start, .fini = spans_stop)
 	close(fd);
 	close(listener);
 }
+
+/* The id in the program's buffer, of the request "/a" that came with PARENT; passed on to `host`.
+ */
+static const char *passed_on_to(const char *host)
+{
+	char request[512];
+	int in, out, in_peer, out_peer;
+
+	in = fixture_socket(&in_peer, true, true);
+	out = fixture_socket(&out_peer, false, true);
+	snprintf(request, sizeof(request), "GET /b HTTP/1.1\r\nHost: %s\r\ntraceparent: %s\r\n\r\n",
+		 host,
+		 traceparent_in(program_reads(in, in_peer,
+					      "GET /a HTTP/1.1\r\nHost: a\r\ntraceparent: " PARENT
+					      "\r\n\r\n")));
+	cr_assert_null(strstr(request, PARENT_SPAN));
+	return traceparent_in(program_writes(out, request));
+}
+
+Test(inbound, an_id_of_ours_is_replaced_for_a_host_that_may_have_one, .fini = spans_stop)
+{
+	spans_start_with("TAGALONG_PROPAGATE_TO=*.example");
+	cr_assert_null(strstr(passed_on_to("a.example"), PARENT_SPAN));
+}
+
+Test(inbound, a_host_that_may_not_have_it_gets_what_came_in, .fini = spans_stop)
+{
+	spans_start_with("TAGALONG_PROPAGATE_TO=*.example");
+	cr_assert_str_eq(passed_on_to("elsewhere"), PARENT);
+}
