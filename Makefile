@@ -194,6 +194,7 @@ BENCH_BINS := $(BENCH:tests/bench/%.c=$(B)/bench/%)
 BENCH_OBJS := $(filter-out $(call obj,so,$(HOOKS)),$(LIB_OBJS))
 $(B)/bench/door $(B)/bench/bench_http1: $(BENCH_OBJS)
 $(B)/bench/door $(B)/bench/bench_http1: BENCH_LIBS := $(BENCH_OBJS) $(PROTOBUF_C_A) $(NGHTTP2_A)
+$(B)/bench/pair_tls: BENCH_LIBS := -lssl -lcrypto
 $(B)/bench/%: tests/bench/%.c tests/bench/bench.h
 	@mkdir -p $(@D)
 	$(call Q,LD)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(BENCH_LIBS)

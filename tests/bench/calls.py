@@ -57,6 +57,17 @@ def pair(table, rounds, sink):
                            measure.column(found, 1))
 
 
+def tls(table, rounds, sink):
+    """The same request in clear text and by TLS, by turns."""
+    def both(env):
+        return measure.numbers([measure.program("pair"), "server", "20000"], env) + \
+            measure.numbers([measure.program("pair_tls"), "20000"], env)
+
+    found = measure.by_turns(rounds, sink.variants(), both)
+    for column, what in ((0, "in clear text"), (2, "by TLS")):
+        table.compared("C pair: server span " + what, "ns", measure.column(found, column))
+
+
 def instructions(table, _rounds, sink):
     for role, what, budget in DOOR[:3] + DOOR[5:]:
         cells = ["", ""]
