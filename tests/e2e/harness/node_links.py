@@ -43,8 +43,7 @@ class Links:
         paths_asked = [f"/{shape}/{i}" for i in range(1, count + 1) for shape in shapes]
         n = count * sum(ASKED[s] for s in shapes)
         self.run.spans.wait(len(paths_asked), service="service", kind=SERVER, timeout=30)
-        self.run.spans.wait(n, service="service", kind=CLIENT, timeout=30,
-                            where=lambda s: self.path_of(s) and "/background/" not in self.path_of(s))
+        wait_for(lambda: self.told() >= n, 30, f"{n} requests of the service's")
         if not context:
             return self.count({s.span_id: s.path for s in self.servers()})
         numbers = {f"{i + 1:016x}": p for i, p in enumerate(paths_asked)}
@@ -62,14 +61,18 @@ class Links:
         assert len(by_id) == len(lines)
         return by_id
 
-    def path_of(self, span):
-        return self.seen().get(span.span_id)
+    def told(self):
+        """Requests of the service's, but for those on its own account, that have a span."""
+        seen = self.seen()
+        paths_told = [seen.get(s.span_id, "/background/") for s in
+                      self.run.spans.select(service="service", kind=CLIENT)]
+        return sum(not p.startswith("/background/") for p in paths_told)
 
     def count(self, path_of_server):
         counts = Counts()
+        seen = self.seen()
         for span in self.run.spans.select(service="service", kind=CLIENT):
-            path = self.path_of(span)
-            truth = os.path.dirname(path)
+            truth = os.path.dirname(seen[span.span_id])
             if not span.parent_id:
                 counts["background" if truth == "/background" else "orphan"] += 1
             elif path_of_server.get(span.parent_id) == truth:
