@@ -71,5 +71,5 @@ bool memory_writable(void *p, size_t n)
 bool memory_writable_now(void *word)
 {
 	return raw_syscall6(SYS_futex, (long)word, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0,
-			    (long)word, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_LT, 0)) >= 0;
+			    (long)word, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_LT, 0)) != -EFAULT;
 }

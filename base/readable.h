@@ -16,8 +16,8 @@ bool memory_readable(const void *p, size_t n);
  * written just now, may be. Asks (and writes) only where a page begins in it. */
 bool memory_writable(void *p, size_t n);
 
-/* Whether the aligned word may be written to at this moment. It keeps its value, also when others
- * write to it meanwhile. */
+/* Whether the aligned word may be written to at this moment; it may when the kernel does not say.
+ * It keeps its value, also when others write to it meanwhile. */
 bool memory_writable_now(void *word);
 
 #endif

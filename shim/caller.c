@@ -32,6 +32,11 @@ static void look_now(void)
 	atomic_store_explicit(&looking, false, memory_order_release);
 }
 
+void caller_fork_child(void)
+{
+	atomic_store_explicit(&looking, false, memory_order_relaxed);
+}
+
 void caller_on_listen(void)
 {
 	if (!thread_enter())

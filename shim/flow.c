@@ -20,6 +20,11 @@ void shim_when_serving(bool (*fn)(void))
 	look = fn;
 }
 
+void flow_fork_child(void)
+{
+	atomic_store_explicit(&looking, false, memory_order_relaxed);
+}
+
 void flow_on_serving(void)
 {
 	if (!look || config.python == PYTHON_OFF ||

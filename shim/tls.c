@@ -55,6 +55,11 @@ static void look_now(void)
 	atomic_store_explicit(&looking, false, memory_order_release);
 }
 
+void tls_fork_child(void)
+{
+	atomic_store_explicit(&looking, false, memory_order_relaxed);
+}
+
 void tls_look(void)
 {
 	if (atomic_load_explicit(&looks, memory_order_relaxed) >= LOOKS_MAX)
