@@ -52,6 +52,9 @@ static bool find_functions(struct shim_tls_library *l, const struct image *ssl,
 	l->get_options = image_find(ssl, "SSL_get_options");
 	l->get_rbio = image_find(ssl, "SSL_get_rbio");
 	l->get_client_random = image_find(ssl, "SSL_get_client_random");
+	l->get_version = image_find(ssl, "SSL_get_version");
+	l->get_cipher = image_find(ssl, "SSL_get_current_cipher");
+	l->get_cipher_name = image_find(ssl, "SSL_CIPHER_standard_name");
 	l->test_flags = image_find(crypto, "BIO_test_flags");
 	return l->pending && l->want && l->get_fd && l->is_server && l->in_init &&
 	       l->is_init_finished && l->in_before && l->get_shutdown && l->get_options &&

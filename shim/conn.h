@@ -39,6 +39,8 @@ struct alteration {
 	size_t sent;       /* of before + added + blank line */
 };
 
+#define TLS_CIPHER_MAX 55 /* registered names have up to 45 */
+
 struct conn {
 	uint64_t pool_link;
 	_Atomic uint32_t lock;       /* 1: held, for a parse, never across a call into libc */
@@ -75,7 +77,9 @@ struct conn {
 	bool unix_socket;
 	bool tls;  /* above encryption: an object of the library's, its number from tls.h */
 	int below; /* of that: the socket's descriptor, or -1: not known */
-	char peer[INET6_ADDRSTRLEN + 64]; /* address as text, or a socket's path */
+	char tls_version[4];                 /* "1.3", or "": not known, or nobody wants to know */
+	char tls_cipher[TLS_CIPHER_MAX + 1]; /* its registered name, or "" */
+	char peer[INET6_ADDRSTRLEN + 64];    /* address as text, or a socket's path */
 };
 
 enum conn_break { CONN_WHOLE, CONN_REENTERED, CONN_CONTENDED };

@@ -171,6 +171,10 @@ struct shim_tls_library {
 	void *(*get_rbio)(const void *ssl);
 	int (*test_flags)(const void *bio, int flags);
 	size_t (*get_client_random)(const void *ssl, unsigned char *to, size_t n);
+	/* What is spoken, as static text; any of them may be missing. */
+	const char *(*get_version)(const void *ssl);
+	const void *(*get_cipher)(const void *ssl);
+	const char *(*get_cipher_name)(const void *cipher);
 };
 
 /* look() is called when the process turns out to speak TLS: from a read or write, with our code

@@ -72,6 +72,8 @@ static void put_peer(struct span_view *v)
 	if (c->peer_port)
 		record_put_int(v->r, ATTRIBUTE_NETWORK_PEER_PORT, c->peer_port);
 	span_put(v, ATTRIBUTE_NETWORK_PROTOCOL_VERSION, version_text(v->e));
+	span_put_if(v, ATTRIBUTE_TLS_PROTOCOL_VERSION, bytes_of(c->tls_version));
+	span_put_if(v, ATTRIBUTE_TLS_CIPHER, bytes_of(c->tls_cipher));
 	span_put_if(v, ATTRIBUTE_USER_AGENT_ORIGINAL, v->e->user_agent);
 }
 

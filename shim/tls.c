@@ -162,6 +162,29 @@ static void take_over(struct conn *c, int below)
 	conn_learn_peer(c, below);
 }
 
+static void copy_text(char *to, size_t room, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= room)
+		n = 0;
+	memcpy(to, text, n);
+	to[n] = '\0';
+}
+
+/* "TLSv1.3" and a name such as TLS_AES_128_GCM_SHA256; "(NONE)" has none. */
+static void learn_what_is_spoken(const struct shim_tls_library *l, const void *ssl, struct conn *c)
+{
+	const char *version = l->get_version ? l->get_version(ssl) : NULL;
+	const void *cipher = l->get_cipher ? l->get_cipher(ssl) : NULL;
+	const char *name = cipher && l->get_cipher_name ? l->get_cipher_name(cipher) : NULL;
+
+	if (version && strncmp(version, "TLSv", 4) == 0)
+		copy_text(c->tls_version, sizeof(c->tls_version), version + 4);
+	if (name && name[0] != '(')
+		copy_text(c->tls_cipher, sizeof(c->tls_cipher), name);
+}
+
 void tls_learn_below(const struct shim_tls_library *l, struct tls_place *p)
 {
 	const void *ssl = atomic_load_explicit(&p->ssl, memory_order_relaxed);
@@ -176,12 +199,15 @@ void tls_learn_below(const struct shim_tls_library *l, struct tls_place *p)
 	below = l->get_fd(ssl);
 	if (below < 0 && l->get_client_random(ssl, random, TLS_RANDOM) == TLS_RANDOM)
 		below = tls_hello_find(random, &serial);
-	c = below < 0 ? NULL : conn_acquire(tls_number(p));
+	c = below < 0 && !config.tls_attributes ? NULL : conn_acquire(tls_number(p));
 	if (!c)
 		return;
-	take_over(c, below);
-	if (serial)
+	if (below >= 0)
+		take_over(c, below);
+	if (below >= 0 && serial)
 		flow_take_over(c, serial);
+	if (config.tls_attributes)
+		learn_what_is_spoken(l, ssl, c);
 	conn_release(c);
 }
 

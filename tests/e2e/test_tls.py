@@ -40,6 +40,7 @@ def nginx(run, certs, traced):
     port = free_port()
     servers.nginx(run, f"""listen 127.0.0.1:{port} ssl http2;
         ssl_certificate {certs.path("server.pem")}; ssl_certificate_key {certs.path("server.key")};
+        ssl_protocols TLSv1.2 TLSv1.3;
         location / {{ return 200 "$http_traceparent"; }}""", name="server", traced=traced)
     return port
 
@@ -170,3 +171,28 @@ def test_it_is_left_alone_where_that_is_asked_for(run, certificates):
     answered, = run.spans.wait(1, service="server")
     assert not answered.parent_id
     assert not run.spans.select(service="client")
+
+
+@pytest.mark.parametrize("wanted,version,cipher", [
+    (["--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"], "1.2",
+     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+    (["--tlsv1.3", "--tls13-ciphers", "TLS_AES_128_GCM_SHA256"], "1.3", "TLS_AES_128_GCM_SHA256")])
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_is_spoken_is_said_to_those_who_ask(run, monkeypatch, certificates, server, wanted,
+                                                 version, cipher):
+    asks = {"TAGALONG_TLS_ATTRIBUTES": "true"}
+    plain = run.environment
+    monkeypatch.setattr(run, "environment", lambda *a, **k: {**plain(*a, **k), **asks})
+    port = SERVERS[server](run, certificates, True)
+    run.call([*command("curl", certificates, port, "/"), *wanted], "client")
+    for service in ("client", "server"):
+        span, = run.spans.wait(1, service=service)
+        assert span["tls.protocol.version"] == version and span["tls.cipher"] == cipher
+
+
+def test_what_is_spoken_is_not_said_otherwise(run, certificates):
+    port = SERVERS["python threads"](run, certificates, True)
+    run.call(command("curl", certificates, port, "/"), "client")
+    for service in ("client", "server"):
+        span, = run.spans.wait(1, service=service)
+        assert not [key for key in span.attributes if key.startswith("tls.")]
