@@ -102,7 +102,7 @@ static const uint8_t lengths[32] = { 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6
 				     6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 8 };
 
 #define EIGHT_BITS_END 0xfe /* here longer ones begin */
-#define TOO_LONG       64   /* more than there can be bits at hand */
+#define TOO_LONG       65   /* more than there can be bits at hand */
 
 /* Those of 10 to 15 bits: the first sixteen bits are below `below`. What is longer still is no
  * ASCII, or a control character. Its length, and the byte behind it. */

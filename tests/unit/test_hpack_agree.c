@@ -4,6 +4,7 @@
 #include <nghttp2/nghttp2.h>
 #include "hpack_blocks.h"
 #include "shim/hpack_memory.h"
+#include "shim/hpack_read.h"
 
 #define FIELDS_MAX 24
 #define TEXT_MAX   120
@@ -229,4 +230,20 @@ Test(hpack_agree, with_the_decoder_over_damaged_blocks)
 	for (uint64_t seed = 1; seed <= 50 * COURSES; seed++)
 		run_damaged(seed);
 	cr_expect_eq(hpack_memory_in_use(), 0);
+}
+
+/* In a text of fourteen bytes 64 bits are at hand behind the sixth code, as many as there can be.
+ */
+Test(hpack_agree, a_code_that_is_none_ends_a_text_however_many_bits_are_at_hand)
+{
+	uint8_t code[24];
+	char text[HPACK_HUFFMAN_ROOM(sizeof(code))];
+
+	memset(code, 0xff, sizeof(code));
+	for (size_t plain = 0; plain < 16; plain++) {
+		memset(code, 0xf8, plain); /* '&', of eight bits */
+		for (size_t n = plain + 2; n <= sizeof(code); n++)
+			cr_expect_eq(hpack_huffman_get(text, (struct bytes){ (char *)code, n }), -1,
+				     "%zu of %zu", plain, n);
+	}
 }
