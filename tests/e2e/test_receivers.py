@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import load, npm, pypi, supervised
+from harness import load, npm, paths, pypi, supervised
 from harness.ports import free_port
 from harness.run import clean_environment
 from harness.wait import wait_for
@@ -23,7 +23,7 @@ def every_way(test):
 
 @pytest.fixture(scope="module")
 def command():
-    return {"node": ["node", npm.SOURCE / "receiver.js", npm.install()],
+    return {"node": ["node", paths.E2E / "node/receiver.js", npm.install()],
             "python": [pypi.install(), pypi.SOURCE / "receiver.py"]}
 
 
