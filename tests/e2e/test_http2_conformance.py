@@ -46,8 +46,9 @@ def both(request, run):
 def outcomes(program, run, port, n):
     """{case: what came of it} of one run of all cases."""
     report = run.tmp / f"report-{port}-{n}.xml"
-    subprocess.run([program, "-p", str(port), "-P", "/hello.txt", "-S", "-o", "1", "-j", report],
-                   stdout=subprocess.DEVNULL, timeout=120)
+    done = subprocess.run([program, "-p", str(port), "-P", "/hello.txt", "-S", "-o", "1", "-j", report],
+                          capture_output=True, text=True, errors="replace", timeout=120)
+    assert report.exists(), (port, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
     got = {}
     text = re.sub(r"[^\n -~]", "?", report.read_text("latin-1"))      # frames are quoted in it
     for suite in xml.fromstring(text).iter("testsuite"):
