@@ -414,8 +414,11 @@ static void odd_things(void)
 		thread_leave();
 		break;
 	case 4:
-		if (!d->stream->wire.n && !d->stream->busy)
+		if (!d->stream->wire.n && !d->stream->busy) {
+			/* Nothing can be sent by any of its names from now on. */
+			d->stream->dead = true;
 			shim_on_listen(d->fd);
+		}
 		break;
 	case 5:
 		shim_on_received_unseen(d->fd, 1 + (ssize_t)next_size());
