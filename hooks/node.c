@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The script is a file beside the library, loaded as by --require: nothing about the program's own
- * start changes. Where there is none, or Node's permission model would keep it from being read, it
+ * start changes. Where there is none, or Node's permission model may keep it from being read, it
  * is a data: URL for --import, with which Node starts a CommonJS program from inside its loader of
  * modules: promises then come before process.nextTick() while its main file runs, and a main file
  * that only an extension of require() understands is not found; such programs get no script.
@@ -40,7 +40,9 @@ bool node_has_script;
 /* How this process was started, as far as it matters. */
 struct start {
 	bool refuse;     /* no preloading, or the options mean a start of another kind */
-	bool restricted; /* the permission model: no file may be read */
+	bool restricted; /* the permission model: no file may be read but those it names */
+	bool reads_all;  /* in the permission model every file may be read */
+	bool settings;   /* a file of settings, which may say anything */
 	bool requires;   /* other scripts are preloaded: they may teach require() extensions */
 	bool plain_main; /* the main file has an extension of JavaScript's */
 	bool odd_main;   /* it has another */
@@ -96,19 +98,28 @@ static bool starts_with(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+/* The option as a whole: in NODE_OPTIONS others may follow it. */
+static bool is_option(const char *option, const char *whole)
+{
+	return starts_with(option, whole) &&
+	       (option[strlen(whole)] == '\0' || option[strlen(whole)] == ' ');
+}
+
 static void note_option(struct start *s, const char *option)
 {
 	static const char *const refused[] = { "--build-s", "--experimental-sea-config",
 					       "--experimental-policy", "--policy-integrity" };
-	/* A file of settings may say anything. */
-	static const char *const restricting[] = { "--permission", "--experimental-permission",
-						   "--experimental-config-file",
-						   "--experimental-default-config-file" };
+	static const char *const restricting[] = { "--permission", "--experimental-permission" };
+	static const char *const settings[] = { "--experimental-config-file",
+						"--experimental-default-config-file" };
 
 	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		s->refuse |= starts_with(option, refused[i]);
 	for (unsigned i = 0; i < sizeof(restricting) / sizeof(restricting[0]); i++)
 		s->restricted |= starts_with(option, restricting[i]);
+	for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		s->settings |= starts_with(option, settings[i]);
+	s->reads_all |= is_option(option, "--allow-fs-read=*");
 	s->requires |= starts_with(option, "--require") || starts_with(option, "-r");
 }
 
@@ -166,9 +177,15 @@ static ssize_t read_arguments(char room[static ARGUMENTS_MAX])
 
 static void note_options(struct start *s, const char *options)
 {
+	bool quoted = false;
+
 	for (const char *p = options; p && *p; p++)
 		if (*p == '-' && (p == options || p[-1] == ' ' || p[-1] == '"'))
 			note_option(s, p);
+		else if (*p == '"')
+			quoted = true;
+	/* What stands in quotes may be no option. */
+	s->reads_all &= !quoted;
 }
 
 /* ---- the option ---- */
@@ -222,12 +239,17 @@ static bool put_require(struct text *t)
 	return true;
 }
 
+static bool may_require(const struct start *s)
+{
+	return !s->settings && (!s->restricted || s->reads_all);
+}
+
 /* The option that loads the script, or false: it cannot be loaded without harm. */
 static bool put_option(struct text *t, const struct start *s)
 {
 	if (s->refuse)
 		return false;
-	if (!s->restricted && put_require(t))
+	if (may_require(s) && put_require(t))
 		return true;
 	if (s->odd_main || (s->requires && !s->plain_main))
 		return false;

@@ -39,6 +39,8 @@ FORMS = {
                                    " ".join(["--no-deprecation"] * 7000)),
     "the permission model": (["PERMISSION", f"--allow-fs-read={FILES}/linked.cjs", "-p",
                               "process.permission.has('fs.read', '/etc/passwd')"], None),
+    "the permission to read all": (["PERMISSION", "--allow-fs-read=*", "order.cjs"], None),
+    "the same by options": (["order.cjs"], "PERMISSION --allow-fs-read=*"),
 }
 
 
@@ -97,6 +99,9 @@ LOADED = {
     "options of its own": (["linked.cjs"], "--title=a --require=./extension.cjs", True),
     "the permission model": (["PERMISSION", f"--allow-fs-read={FILES}/linked.cjs", "linked.cjs"], None, True),
     "permissions by its options": (["linked.cjs"], "PERMISSION --allow-fs-read=*", True),
+    "permissions and quotes": (["linked.cjs"], 'PERMISSION --allow-fs-read=* --title="a b"', True),
+    "no permission but a title": (["PERMISSION", f"--allow-fs-read={FILES}/linked.cjs", "linked.cjs"],
+                                  '--title="a --allow-fs-read=*"', True),
     "a language of its own, and permissions": (
         ["-r", "./extension.cjs", "PERMISSION", "--allow-fs-read=*", "main.odd"], None, None),
 }
