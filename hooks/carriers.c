@@ -6,8 +6,8 @@
 #include "hooks/carry_curl.h"
 
 static struct carrier carriers[] = {
-	{ "grpc_call_start_batch", carry_grpc_find, CARRY_GRPC_IMPORTS, { { NULL, 0, 0 } } },
-	{ "curl_multi_add_handle", carry_curl_find, CARRY_CURL_IMPORTS, { { NULL, 0, 0 } } },
+	{ "grpc_call_start_batch", carry_grpc_find, CARRY_GRPC_IMPORTS, { { .name = NULL } } },
+	{ "curl_multi_add_handle", carry_curl_find, CARRY_CURL_IMPORTS, { { .name = NULL } } },
 };
 
 #define CARRIERS (sizeof(carriers) / sizeof(*carriers))
@@ -39,6 +39,20 @@ static bool is_library(void *arg, const struct image *m)
 	return true;
 }
 
+/* A program, or something preloaded, may put functions of its own before the library's: the loader
+ * knows whose are meant. */
+static bool note_names(void *arg, const struct image *m)
+{
+	struct carrier *c = arg;
+
+	for (unsigned i = 0; i < c->count; i++) {
+		uintptr_t other = (uintptr_t)image_find(m, c->import[i].name);
+
+		c->import[i].shared |= other && other != c->import[i].theirs;
+	}
+	return false;
+}
+
 static bool consider(void *arg, const struct image *m)
 {
 	const struct search *s = arg;
@@ -54,7 +68,7 @@ void hook_carriers_look(void)
 		struct search s = { .carrier = &carriers[i] };
 
 		objects_each(is_library, &s);
-		if (s.library.phdr)
+		if (s.library.phdr && objects_each(note_names, s.carrier))
 			objects_each(consider, &s);
 	}
 }

@@ -276,7 +276,8 @@ bool carry_curl_find(struct import *imports, const struct image *m)
 	if (!curl_handles_start())
 		return false;
 	for (unsigned i = 0; i < CARRY_CURL_IMPORTS; i++)
-		imports[i] = (struct import){ wanted[i].name, (uintptr_t)*wanted[i].theirs,
-					      wanted[i].ours };
+		imports[i] = (struct import){ .name = wanted[i].name,
+					      .theirs = (uintptr_t)*wanted[i].theirs,
+					      .ours = wanted[i].ours };
 	return true;
 }

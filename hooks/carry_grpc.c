@@ -230,10 +230,11 @@ bool carry_grpc_find(struct import *imports, const struct image *m)
 {
 	const char *(*version)(void) = (const char *(*)(void))image_find(m, "grpc_version_string");
 	const struct import found[CARRY_GRPC_IMPORTS] = {
-		{ "grpc_call_start_batch", 0, (uintptr_t)start_batch },
-		{ "grpc_channel_create_call", 0, (uintptr_t)create_call },
-		{ "grpc_channel_create_registered_call", 0, (uintptr_t)create_registered },
-		{ "grpc_call_unref", 0, (uintptr_t)unref_call },
+		{ .name = "grpc_call_start_batch", .ours = (uintptr_t)start_batch },
+		{ .name = "grpc_channel_create_call", .ours = (uintptr_t)create_call },
+		{ .name = "grpc_channel_create_registered_call",
+		  .ours = (uintptr_t)create_registered },
+		{ .name = "grpc_call_unref", .ours = (uintptr_t)unref_call },
 	};
 
 	if (!version || memcmp(version(), CORE, sizeof(CORE) - 1) != 0)

@@ -65,10 +65,12 @@ static void tables_find(struct relocations tables[static 2], const struct image 
 }
 
 /* A slot that has not been called through leads to the object's own code, which has the loader look
- * the function up: the loader will not be asked any more. */
-static bool is_expected(const struct image *m, unsigned type, uintptr_t value, uintptr_t theirs)
+ * the function up: the loader will not be asked any more. So it may, if it has no choice. */
+static bool is_expected(const struct image *m, unsigned type, uintptr_t value,
+			const struct import *import)
 {
-	return value == theirs || (type == IMPORT_BY_CALL && image_is_code(m, value));
+	return value == import->theirs ||
+	       (type == IMPORT_BY_CALL && !import->shared && image_is_code(m, value));
 }
 
 /* Memory that the loader protects once it has relocated an object: while it can still be written
@@ -98,7 +100,7 @@ static bool replace(const struct image *m, const ElfW(Rela) * r, const struct im
 	    !image_contains(m, (uintptr_t)(slot + 1) - 1))
 		return false;
 	value = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-	return is_expected(m, (unsigned)ELF64_R_TYPE(r->r_info), value, import->theirs) &&
+	return is_expected(m, (unsigned)ELF64_R_TYPE(r->r_info), value, import) &&
 	       store(m, slot, import->ours);
 }
 

@@ -169,6 +169,18 @@ def test_libcurl_is_left_as_it_is_where_that_is_asked_for(run, upstreams, victim
     assert set(judge_requests(run, up, sent, 200).links) <= {link, "none"}
 
 
+def test_who_stands_before_libcurl_is_called_as_before(run, upstreams, victim):
+    """A library that is preloaded too, and has a function of that name: the loader has not been asked yet when
+    libcurl is found."""
+    up, port = upstreams(answered), free_port()
+    before = victim("curl_before", ["-shared", "-fPIC"])
+    program = [victim("curl_ways", ["-lcurl", "-Wl,-z,lazy"]), port, up.port, "multi"]
+    run.traced(program, "svc", port=port, library=f"{paths.LIBRARY}:{before}")
+    sent = drive(port, 50, in_flight=4)
+    judge_requests(run, up, sent, 50)
+    assert [r.all("user-agent") for r in up.received] == [["before"]] * 50
+
+
 @pytest.mark.parametrize("late", [(), ("late",)], ids=["at start", "late"])
 def test_pycurl_in_a_threaded_server(run, upstreams, late):
     """Which brings a libcurl of its own, as the interpreter knows nothing of it: perhaps only while

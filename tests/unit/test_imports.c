@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,9 +14,9 @@
 #include "hooks/imports.h"
 
 #define LIBRARY "int answer(int x) { return x + 1; }"
-#define USER                                                         \
-	"int answer(int); int ask(int x) { return answer(x) * 10; }" \
-	"void *where(void) { return (void *)answer; }"
+#define USER    "int answer(int); int ask(int x) { return answer(x) * 10; }"
+/* With it linkers give calls no slot of their own, and it leads to the function at once. */
+#define ADDRESS "void *where(void) { return (void *)answer; }"
 
 struct way {
 	char name[24], flags[64];
@@ -74,7 +75,7 @@ static void open_user(struct user *u, const char *flags)
 	cr_assert(mkdtemp(folder));
 	build("theirs", LIBRARY, "");
 	snprintf(all, sizeof(all), "%s -L. -ltheirs -Wl,-rpath,%s", flags, folder);
-	build("user", USER, all);
+	build("user", strstr(flags, "lazy") ? USER : USER ADDRESS, all);
 	snprintf(path, sizeof(path), "%s/libuser.so", folder);
 	handle = dlopen(path, RTLD_LAZY);
 	cr_assert(handle, "%s", dlerror());
@@ -82,8 +83,9 @@ static void open_user(struct user *u, const char *flags)
 	u->where = (void *(*)(void))dlsym(handle, "where");
 	cr_assert(objects_each(is_library, u));
 	cr_assert(u->library.phdr && u->image.phdr && image_needs(&u->image, "libtheirs.so"));
-	u->import = (struct import){ "answer", (uintptr_t)image_find(&u->library, "answer"),
-				     (uintptr_t)ours };
+	u->import = (struct import){ .name = "answer",
+				     .theirs = (uintptr_t)image_find(&u->library, "answer"),
+				     .ours = (uintptr_t)ours };
 	cr_assert(u->import.theirs);
 }
 
@@ -144,6 +146,19 @@ ParameterizedTest(struct way *way, imports, after_a_call, .fini = remove_files)
 	cr_assert_eq(u.ask(1), 20);
 	cr_assert_gt(imports_replace(&u.image, &u.import, 1), 0, "%s", way->name);
 	cr_assert_eq(u.ask(1), 60, "%s", way->name);
+}
+
+/* What stands before the library may be meant, as the loader would find out. */
+Test(imports, a_name_that_others_have_is_left_to_the_loader, .fini = remove_files)
+{
+	struct user u;
+
+	open_user(&u, "-Wl,-z,lazy,-z,relro");
+	u.import.shared = true;
+	cr_assert_eq(imports_replace(&u.image, &u.import, 1), 0);
+	cr_assert_eq(u.ask(1), 20);
+	cr_assert_gt(imports_replace(&u.image, &u.import, 1), 0, "it leads to the library now");
+	cr_assert_eq(u.ask(1), 60);
 }
 
 Test(imports, a_slot_that_leads_elsewhere_is_left_alone, .fini = remove_files)
