@@ -37,11 +37,11 @@ struct call {
 	struct thread_flow saved;
 };
 
-static void begin(struct call *c, enum move move)
+static void begin(struct call *c, enum move move, const struct python_object *self)
 {
 	struct python_object *value = NULL;
 
-	c->followed = python_follows();
+	c->followed = python_follows(self);
 	if (!c->followed && move != MOVE_accept)
 		return;
 	shim_flow_begin(&c->saved,
@@ -71,13 +71,14 @@ static void take_up(const struct call *c, enum move move)
 		python.Py_DecRef(value);
 }
 
-static void end(struct call *c, enum move move, const struct python_object *result)
+static void end(struct call *c, enum move move, const struct python_object *self,
+		const struct python_object *result)
 {
 	struct shim_flow none = { .serial = 0 };
 
 	if (!c->followed && move != MOVE_accept)
 		return;
-	if (result && shim_flow_seen() && (c->followed || python_flow_start()) &&
+	if (result && shim_flow_seen() && (c->followed || python_flow_start(self)) &&
 	    (move != MOVE_accept || python_loop_runs()))
 		take_up(c, move);
 	else
@@ -93,9 +94,9 @@ static void end(struct call *c, enum move move, const struct python_object *resu
 		struct python_object *result;                                                  \
 		struct call c;                                                                 \
                                                                                                \
-		begin(&c, MOVE_##move);                                                        \
+		begin(&c, MOVE_##move, self);                                                  \
 		result = ((plain_fn)real_##name)(self, args);                                  \
-		end(&c, MOVE_##move, result);                                                  \
+		end(&c, MOVE_##move, self, result);                                            \
 		return result;                                                                 \
 	}                                                                                      \
 	static struct python_object *keywords_##name(struct python_object *self,               \
@@ -105,9 +106,9 @@ static void end(struct call *c, enum move move, const struct python_object *resu
 		struct python_object *result;                                                  \
 		struct call c;                                                                 \
                                                                                                \
-		begin(&c, MOVE_##move);                                                        \
+		begin(&c, MOVE_##move, self);                                                  \
 		result = ((keywords_fn)real_##name)(self, args, keywords);                     \
-		end(&c, MOVE_##move, result);                                                  \
+		end(&c, MOVE_##move, self, result);                                            \
 		return result;                                                                 \
 	}                                                                                      \
 	static struct python_object *fast_##name(struct python_object *self,                   \
@@ -116,9 +117,9 @@ static void end(struct call *c, enum move move, const struct python_object *resu
 		struct python_object *result;                                                  \
 		struct call c;                                                                 \
                                                                                                \
-		begin(&c, MOVE_##move);                                                        \
+		begin(&c, MOVE_##move, self);                                                  \
 		result = ((fast_fn)real_##name)(self, args, n);                                \
-		end(&c, MOVE_##move, result);                                                  \
+		end(&c, MOVE_##move, self, result);                                            \
 		return result;                                                                 \
 	}                                                                                      \
 	static struct python_object *fast_keywords_##name(struct python_object *self,          \
@@ -129,9 +130,9 @@ static void end(struct call *c, enum move move, const struct python_object *resu
 		struct python_object *result;                                                  \
 		struct call c;                                                                 \
                                                                                                \
-		begin(&c, MOVE_##move);                                                        \
+		begin(&c, MOVE_##move, self);                                                  \
 		result = ((fast_keywords_fn)real_##name)(self, args, n, keywords);             \
-		end(&c, MOVE_##move, result);                                                  \
+		end(&c, MOVE_##move, self, result);                                            \
 		return result;                                                                 \
 	}
 METHODS(FUNCTIONS)

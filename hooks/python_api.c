@@ -45,14 +45,15 @@ bool python_api_find(const struct image *m)
 	if (!python.interpreter)
 		python.interpreter = (void *(*)(void))image_find(m, "_PyInterpreterState_Get");
 	python.none = image_find(m, "_Py_NoneStruct");
+	python.type_type = image_find(m, "PyType_Type");
 	python.list_type = image_find(m, "PyList_Type");
 	python.tuple_type = image_find(m, "PyTuple_Type");
 	python.bytes_type = image_find(m, "PyBytes_Type");
-	if (!all || !python.interpreter || !python.none || !python.list_type ||
+	if (!all || !python.interpreter || !python.none || !python.type_type || !python.list_type ||
 	    !python.tuple_type || !python.bytes_type)
 		return false;
 	/* Builds that keep lists of all objects have longer heads. */
-	return python_type(python.list_type) == (void *)image_find(m, "PyType_Type");
+	return python_type(python.list_type) == python.type_type;
 }
 
 /* Nothing is run and nothing waited for: another thread may be importing the module just now. */

@@ -11,6 +11,8 @@
 
 struct python_object; /* PyObject: never looked into, but for python_type() */
 
+#define PYTHON_TYPES_DEEP 8 /* types of types that are looked at */
+
 #define PYTHON_API(X)                                                                             \
 	X(struct python_object *, PyContextVar_New, (const char *, struct python_object *))       \
 	X(int, PyContextVar_Get,                                                                  \
@@ -53,7 +55,7 @@ struct python_api {
 	PYTHON_API(FUNCTION)
 #undef FUNCTION
 	void *(*interpreter)(void); /* PyInterpreterState_Get, which was private once */
-	struct python_object *none, *list_type, *tuple_type, *bytes_type;
+	struct python_object *none, *type_type, *list_type, *tuple_type, *bytes_type;
 };
 
 extern struct python_api python;
@@ -69,6 +71,17 @@ static inline struct python_object *python_type(const struct python_object *o)
 	/* A reference count, of one word where there is a GIL, then the type: the stable ABI. */
 	__builtin_memcpy(&type, (const char *)o + sizeof(void *), sizeof(type));
 	return type;
+}
+
+/* Whether the object is of the interpreter that is called here: another one may be loaded beside
+ * it, or since, and use the same modules. What types are of is of itself. */
+static inline bool python_has(const struct python_object *o)
+{
+	const struct python_object *type = python_type(o);
+
+	for (unsigned i = 0; i < PYTHON_TYPES_DEEP && type != python_type(type); i++)
+		type = python_type(type);
+	return type == python.type_type;
 }
 
 /* A type's name: behind the head of an object with a size. */

@@ -9,11 +9,11 @@ static void interpreter_ended(void)
 	python_variable = NULL;
 }
 
-bool python_flow_start(void)
+bool python_flow_start(const struct python_object *o)
 {
 	static bool tried;
 
-	if (python.interpreter() != python.PyInterpreterState_Main())
+	if (!python_has(o) || python.interpreter() != python.PyInterpreterState_Main())
 		return false;
 	if (python_variable || tried)
 		return python_variable;

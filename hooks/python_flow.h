@@ -9,14 +9,16 @@
 
 extern struct python_object *python_variable; /* NULL before the process has accepted */
 
-/* Whether there may be a flow: in the main interpreter of a process that has accepted. */
-static inline bool python_follows(void)
+/* Whether there may be a flow: in the main interpreter of a process that has accepted, if the
+ * object that a call is about is of that one. */
+static inline bool python_follows(const struct python_object *o)
 {
-	return python_variable && python.interpreter() == python.PyInterpreterState_Main();
+	return python_variable && python_has(o) &&
+	       python.interpreter() == python.PyInterpreterState_Main();
 }
 
-/* Makes the variable: the process accepts. */
-bool python_flow_start(void);
+/* Makes the variable: the process accepts on this object. */
+bool python_flow_start(const struct python_object *o);
 
 /* What the context carries: the value's own bytes, with a reference to the value in *value; or
  * NULL, and *value is NULL. */

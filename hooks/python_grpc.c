@@ -75,7 +75,7 @@ static struct python_object *with_context(struct python_object *metadata)
 	bool known;
 	ssize_t n;
 
-	if (!python_follows())
+	if (!python_follows(metadata))
 		return NULL;
 	f = python_flow_get(&value);
 	known = f && shim_flow_traceparent(f, traceparent);
@@ -164,7 +164,7 @@ static struct python_object *operation_new(struct python_object *type, struct py
 {
 	struct python_object *more = NULL, *made;
 
-	if (python_follows() && called_by_client())
+	if (python_follows(type) && called_by_client())
 		more = longer_arguments(args, 0);
 	made = real_new(type, more ? more : args, keywords);
 	if (more)

@@ -20,7 +20,7 @@ static int task_init(struct python_object *self, struct python_object *args,
 	struct shim_flow *parent, child;
 	int result;
 
-	parent = python_follows() ? python_flow_get(&value) : NULL;
+	parent = python_follows(self) ? python_flow_get(&value) : NULL;
 	if (parent && shim_flow_child(parent, &child))
 		python_flow_set(&child, &token);
 	result = real_init(self, args, keywords);
@@ -40,12 +40,12 @@ typedef struct python_object *(*method_fn)(struct python_object *, struct python
 
 static void *real_set_result;
 
-static void woken(const struct python_object *result)
+static void woken(const struct python_object *self, const struct python_object *result)
 {
 	struct python_object *value;
 	const struct shim_flow *now;
 
-	if (!result || !python_follows())
+	if (!result || !python_follows(self))
 		return;
 	now = python_flow_get(&value);
 	if (now)
@@ -60,7 +60,7 @@ static struct python_object *set_result(struct python_object *self, struct pytho
 	struct python_object *result = ((result_fn)real_set_result)(self, to);
 
 	if (reading)
-		woken(result);
+		woken(self, result);
 	return result;
 }
 
@@ -73,7 +73,7 @@ static struct python_object *set_result_of(struct python_object *self, struct py
 	struct python_object *result = ((method_fn)real_set_result)(self, type, args, n, names);
 
 	if (reading)
-		woken(result);
+		woken(self, result);
 	return result;
 }
 

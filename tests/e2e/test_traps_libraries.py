@@ -15,6 +15,7 @@ ALLOCATORS = {
     "jemalloc": pathlib.Path("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"),
     "tcmalloc": pathlib.Path("/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"),
 }
+LIBPYTHON = pathlib.Path("/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0")
 MUSL = shutil.which("musl-gcc")
 MUSL_FLAGS = ["-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"]
 
@@ -75,6 +76,14 @@ def test_a_program_that_looks_for_tls_by_name_finds_what_it_did(run, library, na
         assert not [line for line in said if line.startswith(when) and ".so" in line]
     for when in ("in it", "global", "next"):
         assert f"{when} {name}: {library}, {version}: {library}" in said
+
+
+def test_two_interpreters_of_python_in_one_process(run, tmp_path):
+    """Modules of the second one call what we have put into their tables: it is not the one we know."""
+    copy = tmp_path / "libcopy.so"
+    shutil.copy(LIBPYTHON, copy)
+    t = Trapped(run, [build("two_pythons"), LIBPYTHON, copy]).same()
+    assert t.traced[1] == "nothing to read\n" and t.paths == ["/r", "/r"]
 
 
 # ---- musl ----
