@@ -36,6 +36,7 @@ struct thread_state {
 	int wait_fd;           /* the last wait was a poll of this fd alone: fd + 1, else 0 */
 	bool private_descriptors; /* has a descriptor table of its own: own_fd_private() */
 	bool waits_on_inbound; /* ever waited on a set with an inbound connection: an event loop */
+	bool asks_for_nobody;  /* wrote a request with none of its own open: shim/link.h */
 	struct guard *guard;   /* where to go on when archive code gives up: base/guard.h */
 	int tls_read;          /* number of the TLS object this thread read from last, 0 none */
 	uint8_t ring_shard;    /* where this thread last found a free shard, + 1 */

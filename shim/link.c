@@ -186,16 +186,43 @@ static bool writer_asks(const struct http1_head *head)
 	return !head->http2 || (process_may_call() && process_threads() == 1 + exporter_threads());
 }
 
+/* A thread that reads requests and asks for nobody's, too, does the jobs of a pool: with a request
+ * of its own open it may be at another job. (What is asked for before the first request is how a
+ * program starts.) */
+static void note_asks_for_nobody(const struct http1_head *head)
+{
+	if (!process_flag(serves) || (head && head->http2))
+		return;
+	thread_state.asks_for_nobody = true;
+	if (thread_state.exchange)
+		process_flag_set(readers_ask_for_nobody);
+}
+
+/* Is what the reader does while its request is open done for it? Where there is one thread,
+ * nothing can have been handed over. */
+static bool readers_answer(void)
+{
+	bool alone = exchange_open_count() == 1 && !process_flag(unseen_inbound);
+
+	if (!process_flag(other_answered) && !process_flag(readers_ask_for_nobody) &&
+	    (process_flag(reader_answers) >= LINK_EVIDENCE ||
+	     (alone && process_flag(reader_answers_alone) >= LINK_EVIDENCE_ALONE)))
+		return true;
+	return alone && process_may_call() && process_threads() == 1 + exporter_threads();
+}
+
 /* head: of what this thread writes; NULL: it asks others to. */
 static bool link_by_thread(struct link *link, const struct http1_head *head)
 {
 	struct exchange_view view;
 
-	if (thread_state.waits_on_inbound || !own_exchange(&view) || !view.thread_ok ||
-	    view.answered || !view.candidate)
+	if (thread_state.waits_on_inbound)
 		return false;
-	if ((exchange_open_count() != 1 || process_flag(unseen_inbound)) &&
-	    (process_flag(reader_answers) < LINK_EVIDENCE || process_flag(other_answered)))
+	if (!own_exchange(&view) || view.answered) {
+		note_asks_for_nobody(head);
+		return false;
+	}
+	if (!view.thread_ok || !view.candidate || !readers_answer())
 		return false;
 	if (!read_in_blocking_style(&view) || (head && !writer_asks(head)))
 		return false;
@@ -235,15 +262,26 @@ void link_on_request_read(struct exchange *e, int fd, bool dontwait, bool pipeli
 			      memory_order_relaxed);
 	t->exchange = exchange_index(e) + 1;
 	t->exchange_gen = atomic_load_explicit(&e->generation, memory_order_relaxed);
+	process_flag_set(serves);
+	if (t->asks_for_nobody)
+		process_flag_set(readers_ask_for_nobody);
 	caller_on_request();
+}
+
+static void rise(_Atomic uint32_t *count, uint32_t most)
+{
+	if (atomic_load_explicit(count, memory_order_relaxed) < most)
+		atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
 }
 
 void link_on_answer(struct exchange *e)
 {
 	if (e->reader != thread_id())
 		process_flag_set(other_answered);
-	else if (process_flag(reader_answers) < LINK_EVIDENCE && exchange_open_count() > 1)
-		atomic_fetch_add_explicit(&process_state.reader_answers, 1, memory_order_relaxed);
+	else if (exchange_open_count() > 1)
+		rise(&process_state.reader_answers, LINK_EVIDENCE);
+	else
+		rise(&process_state.reader_answers_alone, LINK_EVIDENCE_ALONE);
 }
 
 void link_on_answered(struct exchange *e)

@@ -10,7 +10,11 @@
 
 /* So many answers by their readers, while several requests were open, show that readers answer. One
  * or two happen by chance where any thread may answer (a pool that steals work: one in three). */
-#define LINK_EVIDENCE       16
+#define LINK_EVIDENCE 16
+/* And so many, of requests that nothing else was open beside, while there is nothing else. */
+#define LINK_EVIDENCE_ALONE 4
+/* A process of several threads one of whose readers has asked for something with none of its own
+ * open does other jobs on them, too, and shows nothing by who answers. */
 
 #define LINK_CANDIDATES_MAX 8 /* open exchanges a span without a parent may link to */
 

@@ -14,7 +14,11 @@ struct process_state {
 	_Atomic bool new_session;        /* setsid(): not part of the command that started us */
 	_Atomic uint32_t reader_answers; /* exchanges answered by the thread that read them, with
 					    another one open: rises to LINK_EVIDENCE */
-	_Atomic bool other_answered;     /* one was answered by another thread */
+	_Atomic uint32_t reader_answers_alone; /* and with none: rises to LINK_EVIDENCE_ALONE */
+	_Atomic bool other_answered;           /* one was answered by another thread */
+	_Atomic bool serves;                   /* a request has been read */
+	_Atomic bool readers_ask_for_nobody;   /* a thread that reads requests has asked for
+						  something with none of its own open */
 	/* Connections, and names of such, on which a request may be open that we do not know of:
 	 * falls as they are closed. */
 	_Atomic uint32_t unseen_inbound;

@@ -156,10 +156,9 @@ Test(link, adds_the_other_formats_to_a_header_that_is_passed_on, .fini = spans_s
 
 Test(link, knows_that_the_parent_of_what_an_excluded_request_causes_is_remote, .fini = spans_stop)
 {
-	int fd;
-
 	spans_start_with("TAGALONG_EXCLUDE_PATHS=/x");
-	fd = serve_with(WITH_PARENT, true);
+	readers_answer();
+	int fd = serve_with(WITH_PARENT, true);
 	cr_assert(ask_with(REQUEST));
 	cr_assert_str_eq(outgoing.parent, PARENT_SPAN);
 	cr_assert_eq(json_integer_value(json_object_get(span_at(0), "flags")) & 0x300, 0x300);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a process has several threads, the one that has read a request may have handed it over and
+ * be at other work: it is taken only when the process has shown that its readers answer, and do
+ * nothing else. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/process.h"
+#include "exporter/exporter.h"
+#include "shim_links.h"
+
+static _Atomic bool go_home;
+static pthread_t other;
+
+static void *stand_by(void *arg)
+{
+	while (!atomic_load(&go_home))
+		usleep(100);
+	return arg;
+}
+
+static void start_two(void)
+{
+	spans_start(NULL);
+	cr_assert_eq(pthread_create(&other, NULL, stand_by, NULL), 0);
+}
+
+static void stop_two(void)
+{
+	atomic_store(&go_home, true);
+	pthread_join(other, NULL);
+	spans_stop();
+}
+
+static void serve_and_answer(void *times)
+{
+	for (long i = 0; i < (long)times; i++)
+		answer(serve());
+}
+
+static void serve_and_ask(void *unused)
+{
+	int fd = serve();
+
+	(void)unused;
+	ask();
+	answer(fd);
+}
+
+static void serve_elsewhere(void *fd)
+{
+	*(int *)fd = serve();
+}
+
+Test(link_evidence, takes_the_only_open_one_when_readers_have_answered, .init = start_two,
+     .fini = stop_two)
+{
+	in_thread(serve_and_ask, NULL);
+	expect_rule("none");
+	in_thread(serve_and_answer, (void *)3L);
+	in_thread(serve_and_ask, NULL);
+	expect_rule("thread");
+}
+
+Test(link_evidence, does_not_take_the_only_open_one_when_another_has_answered, .init = start_two,
+     .fini = stop_two)
+{
+	int fd;
+
+	in_thread(serve_and_answer, (void *)20L);
+	in_thread(serve_elsewhere, &fd);
+	answer(fd);
+	in_thread(serve_and_ask, NULL);
+	expect_rule("none");
+}
+
+/* A pool that serves, and does other jobs. */
+Test(link_evidence, does_not_take_readers_that_ask_for_nobody, .init = start_two, .fini = stop_two)
+{
+	in_thread(serve_and_answer, (void *)20L);
+	serve_and_answer((void *)1L);
+	ask();
+	expect_rule("none");
+	in_thread(serve_and_ask, NULL);
+	expect_rule("none");
+}
+
+Test(link_evidence, does_not_take_those_that_have_asked_for_nobody_before, .init = start_two,
+     .fini = stop_two)
+{
+	in_thread(serve_and_answer, (void *)20L);
+	ask();
+	serve_and_ask(NULL);
+	expect_rule("none");
+}
+
+static void ask_in_thread(void *unused)
+{
+	(void)unused;
+	ask();
+}
+
+Test(link_evidence, minds_nothing_that_is_asked_for_before_the_first_request, .init = start_two,
+     .fini = stop_two)
+{
+	ask();
+	serve_and_answer((void *)20L);
+	serve_and_ask(NULL);
+	expect_rule("thread");
+}
+
+Test(link_evidence, minds_no_threads_that_read_nothing, .init = start_two, .fini = stop_two)
+{
+	in_thread(serve_and_answer, (void *)20L);
+	in_thread(ask_in_thread, NULL);
+	in_thread(serve_and_ask, NULL);
+	expect_rule("thread");
+}
+
+/* There is nobody to hand anything to. */
+Test(link_evidence, needs_none_where_there_is_one_thread, .fini = spans_stop)
+{
+	spans_start(NULL);
+	if (process_threads() != 1 + exporter_threads())
+		return; /* the test's frame has some: tests/e2e/test_traps_calls.py sees it */
+	serve_and_ask(NULL);
+	expect_rule("thread");
+	ask();
+	serve_and_ask(NULL);
+	expect_rule("thread");
+}
