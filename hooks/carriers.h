@@ -9,17 +9,7 @@
 /* Stands in the imports of each object that calls such a library, and was not looked at before. */
 void hook_carriers_look(void);
 
-#define CARRIER_IMPORTS_MAX 12
-
-/* The functions of one library. Once found they stay: the objects that call it keep it loaded, and
- * another copy is left alone. */
-struct carrier {
-	const char *known_by; /* a function that no other library has */
-	bool (*find)(struct import *imports, const struct image *m); /* learns the library */
-	unsigned count;                                              /* of imports */
-	struct import import[CARRIER_IMPORTS_MAX];
-};
-
+/* Learn the library: struct imported. */
 bool carry_grpc_find(struct import *imports, const struct image *m);
 bool carry_curl_find(struct import *imports, const struct image *m);
 

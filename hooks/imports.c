@@ -5,6 +5,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include "base/bytes.h"
+#include "base/objects.h"
 #include "base/raw.h"
 #include "base/readable.h"
 
@@ -125,4 +126,67 @@ unsigned imports_replace(const struct image *m, const struct import *imports, un
 		}
 	}
 	return replaced;
+}
+
+/* ---- every object that calls a library ---- */
+
+struct search {
+	struct imported *wanted;
+	struct image library;
+};
+
+static bool is_ours(const struct imported *l, const struct image *m)
+{
+	for (unsigned i = 0; i < l->count; i++)
+		if ((uintptr_t)image_find(m, l->import[i].name) != l->import[i].theirs)
+			return false;
+	return true;
+}
+
+/* The library: the first of its kind, and from then on that one. */
+static bool is_library(void *arg, const struct image *m)
+{
+	struct search *s = arg;
+	struct imported *l = s->wanted;
+
+	if (!image_name(m) || !image_find(m, l->known_by))
+		return false;
+	if (l->import[0].name ? !is_ours(l, m) : !l->find(l->import, m))
+		return false;
+	s->library = *m;
+	return true;
+}
+
+/* A program, or something preloaded, may put functions of its own before the library's: the loader
+ * knows whose are meant. */
+static bool note_names(void *arg, const struct image *m)
+{
+	struct imported *l = arg;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		uintptr_t other = (uintptr_t)image_find(m, l->import[i].name);
+
+		l->import[i].shared |= other && other != l->import[i].theirs;
+	}
+	return false;
+}
+
+static bool consider(void *arg, const struct image *m)
+{
+	const struct search *s = arg;
+
+	if (image_needs(m, image_name(&s->library)))
+		imports_replace(m, s->wanted->import, s->wanted->count);
+	return false;
+}
+
+void imports_look(struct imported *library)
+{
+	struct search s = { .wanted = library };
+
+	objects_each(is_library, &s);
+	if (!s.library.phdr)
+		return;
+	objects_each(note_names, library);
+	objects_each(consider, &s);
 }

@@ -18,4 +18,21 @@ struct import {
  * Returns how many slots were changed. */
 unsigned imports_replace(const struct image *m, const struct import *imports, unsigned count);
 
+#define IMPORTS_MAX 20 /* of one library */
+
+/* The functions of one library. Once found they stay: the objects that call it keep it loaded, and
+ * another copy is left alone. */
+struct imported {
+	const char *known_by; /* a function that no other library has */
+	/* Learns the library and fills as many as count says; false: it is not known. What the
+	 * library does not have gets "" as its name, and 0. */
+	bool (*find)(struct import *imports, const struct image *m);
+	unsigned count;
+	struct import import[IMPORTS_MAX];
+};
+
+/* Stands in the imports of each loaded object that calls the library. By one thread at a time; what
+ * was replaced before is left as it is. */
+void imports_look(struct imported *library);
+
 #endif
