@@ -139,6 +139,7 @@ $(B)/cmd/%.o: %.c
 
 # Unit tests: one program a file; hooks are tested by linking them as ordinary objects.
 $(B)/unit/test_tls_%: UNIT_NEEDS += -lssl -lcrypto
+$(B)/unit/test_tls_gnutls: UNIT_NEEDS += -lgnutls -lssl -lcrypto
 $(B)/libunit.a: $(UNIT_LIBS)
 	@rm -f $@
 	$(call Q,AR)ar rcs $@ $^

@@ -5,6 +5,7 @@
 #include "hooks/tls.h"
 
 #include "base/objects.h"
+#include "hooks/gnutls.h"
 #include "hooks/tls_tables.h"
 
 #define LIBRARIES(X)  X(0) X(1) X(2) X(3)
@@ -80,4 +81,5 @@ static bool consider(void *arg, const struct image *m)
 void hook_tls_look(void)
 {
 	objects_each(consider, NULL);
+	hook_gnutls_look();
 }

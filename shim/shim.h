@@ -152,8 +152,16 @@ void shim_on_received_unseen(int fd, ssize_t n);
 void shim_make_opaque(int fd);
 
 /* ---- TLS: plaintext above encryption ---- */
-/* What of a library of OpenSSL's kind stands behind its method tables, and what is asked of its
- * objects; of the latter none allocates, waits or leaves an error behind. */
+/* What a call that has moved nothing means. */
+enum shim_tls_why {
+	SHIM_TLS_RETRY, /* it is to be made again */
+	SHIM_TLS_END,   /* the peer has said all */
+	SHIM_TLS_BROKEN /* errno may say how */
+};
+
+/* What of a library is stood in front of, and what is asked of its objects; of the latter none
+ * allocates, waits or leaves an error behind. Described as OpenSSL has it; read and write answer 1,
+ * or else what is to be told to the program. */
 struct shim_tls_library {
 	int (*read)(void *ssl, void *buf, size_t len, size_t *got);
 	int (*write)(void *ssl, const void *buf, size_t len, size_t *written);
@@ -171,6 +179,9 @@ struct shim_tls_library {
 	void *(*get_rbio)(const void *ssl);
 	int (*test_flags)(const void *bio, int flags);
 	size_t (*get_client_random)(const void *ssl, unsigned char *to, size_t n);
+	/* A library whose results say what they mean; then want(), get_shutdown(), get_rbio() and
+	 * test_flags() are not asked for. NULL: OpenSSL, whose objects do. */
+	enum shim_tls_why (*why)(int result);
 	/* What is spoken, as static text; any of them may be missing. */
 	const char *(*get_version)(const void *ssl);
 	const void *(*get_cipher)(const void *ssl);
@@ -189,6 +200,23 @@ int shim_tls_write(const struct shim_tls_library *l, void *ssl, const void *buf,
 		   size_t *written);
 /* Before the object is freed, or made ready for another connection. */
 void shim_tls_end(const void *ssl, bool freed);
+
+/* GnuTLS, where a write that was not finished is repeated with whatever buffer, or none at all. */
+/* A handshake is over: two threads may use the object from now on, one to read, one to write. */
+void shim_tls_open(const struct shim_tls_library *l, void *ssl);
+/* In place of its write; returns bytes taken, or what it said. */
+ssize_t shim_tls_send(const struct shim_tls_library *l, void *ssl, const void *buf, size_t len);
+/* Before the stream ends: what the library has not been given yet. Below 0: to be told instead. */
+int shim_tls_flush(const struct shim_tls_library *l, void *ssl);
+/* While corked, the library keeps all that it is given; uncorking tells how much of that has left,
+ * and asking how much is there. Both without our bytes, as the program is told it. */
+void shim_tls_corked(const struct shim_tls_library *l, void *ssl);
+int shim_tls_uncorked(const void *ssl, int n);
+size_t shim_tls_held(const void *ssl, size_t n);
+/* n bytes have been written by a way that shows none of them; below 0: nobody knows how many. */
+void shim_tls_unseen(const struct shim_tls_library *l, void *ssl, ssize_t n);
+/* The object is used in a way that cannot be followed. */
+void shim_tls_leave(const struct shim_tls_library *l, void *ssl);
 
 /* ---- flows: a runtime that knows whose work it does ---- */
 /* What a runtime's context carries, as bytes: it may be copied and compared. Zero: nothing. */

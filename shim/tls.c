@@ -142,10 +142,11 @@ static struct tls_place *add(const void *ssl)
 
 		if (!atomic_compare_exchange_strong(&p->ssl, &none, ssl))
 			continue;
-		p->kept = NULL;
+		p->kept = p->copy = NULL;
 		p->kept_n = p->kept_at = 0;
-		p->done = 0;
+		p->done = p->copy_n = p->handed = p->cork_added = 0;
 		p->again = p->inside = p->established = p->searched = p->unseen = false;
+		p->corked = false;
 		return p;
 	}
 	count(untracked_memory);
@@ -278,6 +279,26 @@ struct tls_place *tls_place(const struct shim_tls_library *l, const void *ssl)
 	return p;
 }
 
+struct tls_place *tls_place_known(const void *ssl)
+{
+	if (!ssl || !atomic_load_explicit(&places, memory_order_relaxed) ||
+	    thread_state.vfork_child || process_is_vm_child())
+		return NULL;
+	return find(ssl);
+}
+
+void tls_leave_alone(const struct tls_place *p)
+{
+	int number = tls_number(p);
+	struct conn *c = conn_acquire(number);
+
+	if (!c)
+		return;
+	count(opaque_switched);
+	conn_give_up(c, number);
+	conn_release(c);
+}
+
 void tls_note_forgotten(int number, bool unseen)
 {
 	if (unseen)
@@ -309,7 +330,7 @@ void shim_tls_end(const void *ssl, bool freed)
 	if (!atomic_load_explicit(&places, memory_order_relaxed) || thread_state.vfork_child ||
 	    process_is_vm_child())
 		return;
-	/* SSL_new() clears what it has made. */
+	/* What has been made is cleared: SSL_new() does it, of GnuTLS we say so. */
 	if (!freed)
 		atomic_store_explicit(fresh_place(ssl), ssl, memory_order_relaxed);
 	p = find(ssl);
@@ -319,7 +340,8 @@ void shim_tls_end(const void *ssl, bool freed)
 		return;
 	close_conn(p);
 	block_put(p->kept);
-	p->kept = NULL;
+	block_put(p->copy);
+	p->kept = p->copy = NULL;
 	if (p->unseen)
 		process_unseen(false);
 	atomic_store_explicit(&p->ssl, NULL, memory_order_release);

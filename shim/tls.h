@@ -15,7 +15,7 @@
 enum tls_want { TLS_WANT_NOTHING = 1, TLS_WANT_WRITING = 2, TLS_WANT_READING = 3 };
 
 /* One object. But for the first two all belongs to the thread that is inside the library with it:
- * no two ever are. */
+ * no two ever are, but of GnuTLS one that reads and one that writes. */
 struct tls_place {
 	_Atomic(const void *) ssl;
 	_Atomic(struct conn *) conn; /* NULL: left alone */
@@ -25,10 +25,16 @@ struct tls_place {
 	uint32_t kept_at; /* of these, taken */
 	size_t done;      /* bytes of the program's that are in it, or have left before */
 	bool again;       /* the library holds bytes of the program's own */
-	bool inside;      /* the library is being called */
-	bool established; /* the handshake was over at some write */
-	bool searched;    /* for the socket below */
-	bool unseen;      /* counted in process_state.unseen_inbound */
+	/* Of GnuTLS: */
+	char *copy;        /* of what the program began to write: a block, or NULL */
+	size_t copy_n;     /* bytes of it */
+	size_t handed;     /* bytes the library has taken, ours too */
+	size_t cork_added; /* of these, bytes of ours that it holds back */
+	bool corked;       /* it holds back what it is given */
+	bool inside;       /* the library is being called */
+	bool established;  /* the handshake was over at some write */
+	bool searched;     /* for the socket below */
+	bool unseen;       /* counted in process_state.unseen_inbound */
 };
 
 /* Where the connection of a number stands; NULL: none has that number. */
@@ -41,6 +47,12 @@ static inline bool tls_followed(struct tls_place *p)
 {
 	return atomic_load_explicit(&p->conn, memory_order_relaxed) != NULL;
 }
+
+/* The place an object has already, or NULL. */
+struct tls_place *tls_place_known(const void *ssl);
+
+/* What the object says above encryption is looked at no more. */
+void tls_leave_alone(const struct tls_place *p);
 
 /* The connection of a number was given up. */
 void tls_note_forgotten(int number, bool unseen);

@@ -5,6 +5,7 @@
  */
 #include "base/host_errno.h"
 #include "base/thread.h"
+#include "shim/inject.h"
 #include "shim/tls.h"
 
 #define SSL_RECEIVED_SHUTDOWN 2
@@ -31,10 +32,20 @@ static ssize_t outcome(const struct shim_tls_library *l, const void *ssl)
 	return host_errno() ? -1 : 0;
 }
 
-static void nothing_read(const struct shim_tls_library *l, const void *ssl, struct shim_read *r)
+static ssize_t told_outcome(enum shim_tls_why why)
+{
+	if (why != SHIM_TLS_BROKEN)
+		return why == SHIM_TLS_RETRY;
+	if (!inject_is_fatal(host_errno()))
+		host_errno_set(EPROTO);
+	return -1;
+}
+
+static void nothing_read(const struct shim_tls_library *l, const void *ssl, struct shim_read *r,
+			 int result)
 {
 	int saved = host_errno();
-	ssize_t n = outcome(l, ssl);
+	ssize_t n = l->why ? told_outcome(l->why(result)) : outcome(l, ssl);
 
 	if (n <= 0)
 		shim_read_end(r, n, 0);
@@ -80,7 +91,7 @@ int shim_tls_read(const struct shim_tls_library *l, void *ssl, void *buf, size_t
 		if (full)
 			*got += rest_of_record(l, ssl, &r, *got);
 	} else {
-		nothing_read(l, ssl, &r);
+		nothing_read(l, ssl, &r, result);
 	}
 	return result;
 }

@@ -41,12 +41,18 @@ static size_t call(struct tls_write *t, const void *buf, size_t n)
 	t->result = t->l->write(t->ssl, buf, n, &written);
 	t->p->inside = inside;
 	t->error = host_errno();
-	return t->result > 0 ? written : 0;
+	if (t->result <= 0)
+		return 0;
+	t->p->handed += written;
+	return written;
 }
 
-/* The library has a record of the bytes it was given, and waits for the socket. */
+/* The library has a record of the bytes it was given, and waits for the socket. (GnuTLS may not
+ * have made it yet: it is given the same bytes again in either case.) */
 static bool holds(const struct tls_write *t)
 {
+	if (t->l->why)
+		return t->result < 0 && t->l->why(t->result) == SHIM_TLS_RETRY;
 	return t->l->want(t->ssl) == TLS_WANT_WRITING && !t->l->in_init(t->ssl) &&
 	       !inject_is_fatal(t->error);
 }
@@ -63,7 +69,13 @@ static bool send_block(struct tls_write *t, struct tls_block *b)
 /* Tells the shim what a socket would say: it is full, or broken. */
 static ssize_t refused(const struct tls_write *t)
 {
-	host_errno_set(inject_is_fatal(t->error) ? t->error : EAGAIN);
+	int error = inject_is_fatal(t->error) ? t->error : EAGAIN;
+
+	if (t->l->why && (t->result >= 0 || holds(t)))
+		error = EAGAIN; /* errno is of another call */
+	else if (t->l->why && error == EAGAIN)
+		error = ECONNRESET;
+	host_errno_set(error);
 	return -1;
 }
 
@@ -138,18 +150,6 @@ static bool is_early(const struct tls_write *t)
 	       !t->l->is_init_finished(t->ssl);
 }
 
-static void leave_alone(const struct tls_write *t)
-{
-	int number = tls_number(t->p);
-	struct conn *c = conn_acquire(number);
-
-	if (!c)
-		return;
-	count(opaque_switched);
-	conn_give_up(c, number);
-	conn_release(c);
-}
-
 /* What the library holds of an earlier call; false: it still does. */
 static bool finish_kept(struct tls_write *t)
 {
@@ -195,7 +195,7 @@ int shim_tls_write(const struct shim_tls_library *l, void *ssl, const void *buf,
 
 	t.p = len ? tls_place(l, ssl) : NULL;
 	if (t.p && !t.p->established && tls_followed(t.p) && is_early(&t))
-		leave_alone(&t);
+		tls_leave_alone(t.p);
 	if (!t.p || (!tls_followed(t.p) && !t.p->kept && !t.p->done))
 		return l->write(ssl, buf, len, written);
 	t.error = host_errno();
