@@ -8,7 +8,6 @@
 
 #include <stdatomic.h>
 #include "base/hash.h"
-#include "base/objects.h"
 #include "shim/shim.h"
 
 #define ROLES 1024 /* sessions whose side is remembered; of the others it is asked */
@@ -16,7 +15,6 @@
 /* gnutls/gnutls.h, since 3.4: */
 #define SERVER                1 /* a flag of gnutls_init() */
 #define TLS_1_0               2
-#define TLS_1_3               5
 #define INVALID_REQUEST       (-50)
 #define PREMATURE_TERMINATION (-110)
 
@@ -104,17 +102,28 @@ static int get_fd(const void *session)
 	return (int)transport;
 }
 
-static bool is_stream(const void *session)
+static const char *get_version(const void *session)
 {
-	int version = gnutls.version(session);
+	static const char *const names[] = { "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3" };
+	unsigned i = (unsigned)gnutls.version(session) - TLS_1_0;
 
-	return version >= TLS_1_0 && version <= TLS_1_3;
+	return i < sizeof(names) / sizeof(*names) ? names[i] : NULL;
+}
+
+static const void *get_cipher(const void *session)
+{
+	return gnutls.ciphersuite ? gnutls.ciphersuite(session) : NULL;
+}
+
+static const char *get_cipher_name(const void *cipher)
+{
+	return cipher;
 }
 
 /* Datagrams are left alone as well. */
 static unsigned long get_options(const void *session)
 {
-	return (gnutls.is_ktls && gnutls.is_ktls(session)) || !is_stream(session) ? KTLS : 0;
+	return (gnutls.is_ktls && gnutls.is_ktls(session)) || !get_version(session) ? KTLS : 0;
 }
 
 static size_t get_client_random(const void *session, unsigned char *to, size_t n)
@@ -170,7 +179,8 @@ static int behind_write(void *session, const void *data, size_t n, size_t *writt
 #define ASKED                                                                           \
 	.write = behind_write, .get_fd = get_fd, .is_server = is_server, .in_init = no, \
 	.is_init_finished = yes, .in_before = no, .get_options = get_options,           \
-	.get_client_random = get_client_random
+	.get_client_random = get_client_random, .get_version = get_version,             \
+	.get_cipher = get_cipher, .get_cipher_name = get_cipher_name
 
 static const struct shim_tls_library library = {
 	.read = behind_read, .pending = pending, .why = why, ASKED
