@@ -17,19 +17,19 @@
 #define TRIPLET "x86_64-linux-gnu"
 #endif
 
-#define FOLLOWED "OpenSSL 1.1.1 and 3.0 to 3.5 are followed."
+#define FOLLOWED "OpenSSL 1.1.1 and 3.0 to 3.5 and GnuTLS since 3.4 are followed."
 
 /* Names are copied: the files they stand in are closed again. */
 struct libraries {
 	char name[LIBRARIES_MAX][NAME_ROOM];
 	size_t count;
-	bool followed; /* OpenSSL is among them, or inside the program */
+	bool followed; /* one that is known is among them, or inside the program */
 };
 
 /* Known by the beginning of their names alone. */
 static const char *const others[][2] = {
-	{ "libgnutls.so", "GnuTLS" },   { "libssl3.so", "NSS" },   { "libmbedtls.so", "Mbed TLS" },
-	{ "libwolfssl.so", "wolfSSL" }, { "librustls", "Rustls" }, { "libs2n.so", "s2n-tls" },
+	{ "libssl3.so", "NSS" },   { "libmbedtls.so", "Mbed TLS" }, { "libwolfssl.so", "wolfSSL" },
+	{ "librustls", "Rustls" }, { "libs2n.so", "s2n-tls" },
 };
 
 static const char *find_text(const struct elf_file *elf, const char *text, size_t n)
@@ -193,6 +193,26 @@ static bool examine_libssl(struct findings *f, const struct elf_file *elf, const
 	return followed;
 }
 
+/* As hooks/gnutls.c has it. */
+static bool examine_gnutls(struct findings *f, const struct elf_file *elf, const char *path)
+{
+	static const char *const names[] = { "gnutls_record_send", "gnutls_record_check_corked",
+					     "gnutls_record_send_range",
+					     "gnutls_record_recv_packet",
+					     "gnutls_session_get_random" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (elf_file_names(elf, names[i]))
+			continue;
+		found(f, LEVEL_WARNING, "TLS", FOLLOWED,
+		      "GnuTLS in %s is too old: what it encrypts is not followed", path);
+		return false;
+	}
+	found(f, LEVEL_OK, "TLS", "",
+	      "GnuTLS in %s: followed, through the imports of what calls it", path);
+	return true;
+}
+
 static void examine_library(struct findings *f, struct libraries *l, const char *name)
 {
 	char path[PATH_MAX];
@@ -202,11 +222,13 @@ static void examine_library(struct findings *f, struct libraries *l, const char 
 		return;
 	if (strncmp(name, "libssl.so", 9) == 0 && examine_libssl(f, &elf, path))
 		l->followed = true;
+	if (strncmp(name, "libgnutls.so", 12) == 0 && examine_gnutls(f, &elf, path))
+		l->followed = true;
 	add_needed(l, &elf);
 	elf_file_close(&elf);
 }
 
-/* Beside OpenSSL they are most often there for something else than HTTP. */
+/* Beside one that is followed they are most often there for something else than HTTP. */
 static void examine_others(struct findings *f, const struct libraries *l, const char *name)
 {
 	enum level level = l->followed ? LEVEL_OK : LEVEL_WARNING;

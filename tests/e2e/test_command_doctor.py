@@ -508,6 +508,22 @@ def test_each_kind_of_openssl(tmp_path, version, names, said):
     assert line.startswith("ok" if said.endswith(" in ") else "warning")
 
 
-def test_another_tls_library_is_not_followed():
-    said, = [line for line in lines(examine("wget"), "warning") if " TLS " in line]
-    assert "GnuTLS is loaded: what it encrypts is not followed" in said
+@pytest.mark.parametrize("program", ["wget", "gnutls-serv", "/usr/lib/git-core/git-remote-https"])
+def test_gnutls_is_named_and_how_it_is_reached(program):
+    done = examine(program)
+    said, = [line for line in lines(done, "ok") if "libgnutls.so" in line]
+    assert "GnuTLS in " in said and "followed, through the imports of what calls it" in said
+    assert not [line for line in lines(done, "warning") if "encrypts" in line]
+
+
+@pytest.mark.parametrize("library,source,said", [
+    ("libgnutls.so.28", "int gnutls_record_send(void) { return 0; }", "is too old"),
+    ("libwolfssl.so.9", "int wolfSSL_write(void) { return 0; }",
+     "wolfSSL is loaded: what it encrypts is not followed")])
+def test_another_tls_library_is_not_followed(tmp_path, library, source, said):
+    compiled(tmp_path, source, "-shared", "-fPIC", name=library)
+    program = compiled(tmp_path, "int main(void) { return 0; }", "-Wl,--no-as-needed",
+                       f"-L{tmp_path}", f"-l:{library}")
+    line, = [line for line in lines(examine(program, env={"LD_LIBRARY_PATH": str(tmp_path)}),
+                                    "warning") if " TLS " in line]
+    assert said in line
