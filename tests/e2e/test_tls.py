@@ -196,18 +196,3 @@ def test_what_is_spoken_is_not_said_otherwise(run, certificates):
     for service in ("client", "server"):
         span, = run.spans.wait(1, service=service)
         assert not [key for key in span.attributes if key.startswith("tls.")]
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_library_that_is_not_followed_is_left_as_it_was(run, certificates, size):
-    """Debian's wget uses GnuTLS."""
-    body = (bytes(range(251)) * (SIZES[size] // 251 + 1))[:SIZES[size]]
-    file = run.tmp / "body"
-    file.write_bytes(body)
-    port = SERVERS["python threads"](run, certificates, True)
-    done = run.call(["wget", "-q", "-O", "-", "--ca-certificate", certificates.path("ca.pem"),
-                     "--post-file", file, f"https://localhost:{port}/echo"], "client")
-    assert done.out == body
-    answered, = run.spans.wait(1, service="server")
-    assert not answered.parent_id and answered["url.scheme"] == "https"
-    assert not run.spans.select(service="client")
