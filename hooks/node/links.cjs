@@ -344,21 +344,22 @@ const patchServerSession = (prototype) => {
   });
 };
 
-// The classes have no names outside: one of each is made, which speaks to nobody.
+// The classes have no names outside: one of each is made, which speaks to nobody. They are kept: what
+// ends is shown to the program's PerformanceObserver.
+const models = [];
 const patchHttp2 = () => {
   http2 = require('http2');
   const { Duplex } = require('stream');
   const nobody = () => new Duplex({ read() {}, write(_chunk, _encoding, done) { done(); } });
-  const client = http2.connect('http://localhost', { createConnection: nobody });
-  client.on('error', () => {});
-  patchClientSession(Object.getPrototypeOf(client));
-  client.destroy();
-  const server = http2.createServer();
-  server.on('session', (session) => {
+  const keep = (session) => {
     session.on('error', () => {});
-    patchServerSession(Object.getPrototypeOf(session));
-    session.destroy();
-  });
+    session.unref();
+    models.push(session);
+    return Object.getPrototypeOf(session);
+  };
+  patchClientSession(keep(http2.connect('http://localhost', { createConnection: nobody })));
+  const server = http2.createServer();
+  server.on('session', (session) => patchServerSession(keep(session)));
   server.emit('connection', nobody());
 };
 

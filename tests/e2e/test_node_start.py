@@ -39,6 +39,7 @@ FORMS = {
                                    " ".join(["--no-deprecation"] * 7000)),
     "the permission model": (["PERMISSION", f"--allow-fs-read={FILES}/linked.cjs", "-p",
                               "process.permission.has('fs.read', '/etc/passwd')"], None),
+    "an observer of sessions": (["observed.cjs"], None),
     "the permission to read all": (["PERMISSION", "--allow-fs-read=*", "order.cjs"], None),
     "the same by options": (["order.cjs"], "PERMISSION --allow-fs-read=*"),
 }
