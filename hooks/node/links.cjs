@@ -46,19 +46,22 @@ try {
 if (!libraryAnswers()) return;
 
 const channels = require('diagnostics_channel');
-let flow; // AsyncLocalStorage, from the first request on
+let flow, resourceNow; // AsyncLocalStorage, and what it goes by: from the first request on
 
 // ---- what belongs to an object, where nobody else sees it ----
 
 const Returned = function (object) { return object; };
 class Flow extends Returned {
   #lines;
-  constructor(object, lines) {
+  #place;
+  constructor(object, lines, place) {
     super(object);
     this.#lines = lines;
+    this.#place = place;
   }
   static has(object) { return #lines in object; }
-  static of(object) { return #lines in object ? object.#lines : undefined; }
+  static of(object, otherwise) { return #lines in object ? object.#lines : otherwise; }
+  static placeOf(object) { return #place in object ? object.#place : undefined; }
   static set(object, lines) {
     if (#lines in object) object.#lines = lines;
     else new Flow(object, lines);
@@ -126,103 +129,120 @@ const headWith = (head, lines) => {
 
 // ---- carrying ----
 
+const ownerOf = (object, name) => {
+  let at = object;
+  while (at && !Object.hasOwn(at, name)) at = Object.getPrototypeOf(at);
+  return at;
+};
+
+// Looks like the one that it stands in front of.
 const method = (object, name, value) => {
-  const old = Object.getOwnPropertyDescriptor(object, name);
-  Object.defineProperty(object, name, {
-    value, writable: true, configurable: true, enumerable: old ? old.enumerable : false,
-  });
+  const owner = ownerOf(object, name);
+  const enumerable = owner ? owner.propertyIsEnumerable(name) : false;
+  if (owner) {
+    for (const key of ['name', 'length']) {
+      Object.defineProperty(value, key, { value: owner[name][key], configurable: true });
+    }
+  }
+  Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable });
+};
+
+// What is called where there is no method of ours: one inherited may be another by then.
+const beneath = (object, name) => {
+  const own = Object.hasOwn(object, name) ? object[name] : undefined;
+  const above = Object.getPrototypeOf(object);
+  return () => own || above[name];
+};
+
+const apply = (fn, self, args) => fn.apply(self, args);
+
+// Before version 24 a store is of a resource, here the connection's: what comes after the response
+// may be no request.
+const leave = (response) => {
+  const place = Flow.placeOf(response), { kResourceStore } = flow;
+  if (place && place[kResourceStore] === Flow.of(response)) place[kResourceStore] = undefined;
 };
 
 // Events of an object come in the flow it belongs to, whatever they were caused by.
 const bindEvents = (prototype) => {
-  const own = Object.hasOwn(prototype, 'emit') ? prototype.emit : undefined;
-  const above = Object.getPrototypeOf(prototype);
-  method(prototype, 'emit', function emit(...args) {
-    const base = own || above.emit;
-    if (!Flow.has(this)) return base.apply(this, args);
-    const lines = Flow.of(this);
-    if (lines === flow.getStore()) return base.apply(this, args);
-    return flow.run(lines, () => base.apply(this, args));
+  const emit = beneath(prototype, 'emit');
+  method(prototype, 'emit', function (...args) {
+    if (args[0] === 'close') leave(this);
+    const now = flow.getStore(), lines = Flow.of(this, now);
+    return lines === now ? emit().apply(this, args) : flow.run(lines, apply, emit(), this, args);
   });
 };
 
 // What outlives the request that opens it, and serves others, belongs to none.
 const belongsToNone = (object, name) => {
-  const base = object[name];
-  method(object, name, {
-    [name](...args) {
-      if (flow.getStore() === undefined) return base.apply(this, args);
-      return flow.run(undefined, () => base.apply(this, args));
-    },
-  }[name]);
+  const base = beneath(object, name);
+  method(object, name, function (...args) {
+    if (!flow || flow.getStore() === undefined) return base().apply(this, args);
+    return flow.run(undefined, apply, base(), this, args);
+  });
 };
 
 const patchHttp = () => {
   const { ClientRequest, IncomingMessage, ServerResponse } = require('http');
-  const { getHeader, _storeHeader, _send } = ClientRequest.prototype;
+  const { prototype } = ClientRequest;
+  const base = {};
+  for (const name of ['getHeader', '_storeHeader', '_send']) base[name] = beneath(prototype, name);
   // Both are called by the constructor, the first unless headers come as an array.
-  method(ClientRequest.prototype, 'getHeader', function (name) {
-    if (!Flow.has(this)) Flow.set(this, flow.getStore());
-    return getHeader.call(this, name);
-  });
-  method(ClientRequest.prototype, '_storeHeader', function (...args) {
-    if (!Flow.has(this)) Flow.set(this, flow.getStore());
-    return _storeHeader.apply(this, args);
-  });
-  method(ClientRequest.prototype, '_send', function (...args) {
-    if (!this._headerSent && typeof this._header === 'string') {
-      const lines = Flow.of(this);
-      if (lines !== undefined) this._header = headWith(this._header, lines);
+  for (const name of ['getHeader', '_storeHeader']) {
+    method(prototype, name, function (...args) {
+      if (!Flow.has(this)) Flow.set(this, flow.getStore());
+      return base[name]().apply(this, args);
+    });
+  }
+  method(prototype, '_send', function (...args) {
+    const lines = this._headerSent ? undefined : Flow.of(this), head = this._header;
+    if (lines === undefined || typeof head !== 'string') return base._send().apply(this, args);
+    this._header = headWith(head, lines);
+    try {
+      return base._send().apply(this, args);
+    } finally {
+      this._header = head; // it has been taken
     }
-    return _send.apply(this, args);
   });
-  for (const { prototype } of [ClientRequest, IncomingMessage, ServerResponse]) bindEvents(prototype);
+  for (const { prototype: each } of [ClientRequest, IncomingMessage, ServerResponse]) bindEvents(each);
 };
 
 // Once, when there is something to carry.
 const begin = () => {
-  const { AsyncLocalStorage } = require('async_hooks');
-  flow = new AsyncLocalStorage();
+  const hooks = require('async_hooks');
+  resourceNow = hooks.executionAsyncResource;
+  flow = new hooks.AsyncLocalStorage();
   belongsToNone(require('net').Socket.prototype, 'connect');
   patchHttp();
   channels.subscribe('undici:request:create', onUndici);
+  channels.subscribe('undici:client:connected', onUndiciConnected);
+};
+
+// Modules of the program's, by their paths.
+const eachLoaded = (pattern, use) => {
+  for (const [path, { exports }] of Object.entries(require.cache)) if (pattern.test(path)) use(exports);
 };
 
 // ---- requests that come in ----
 
-const onRequest = ({ request, socket }) => {
+const onRequest = ({ request, response, socket }) => {
   try {
     if (!flow) begin();
-    onConnection();
+    look();
     lookForDispatcher();
     const lines = ask(socket, 0, request.url);
     Flow.set(request, lines);
-    // The resource is the connection's: what the last request left there goes.
+    new Flow(response, lines, flow.kResourceStore && resourceNow());
     if (lines !== flow.getStore()) flow.enterWith(lines);
   } catch { /* then it has no flow */ }
 };
 
 // ---- requests that go out by undici, which fetch() is ----
 
-// A pool that is busy makes the request later, for another one's sake: who waits for the answer knows.
-const flowOfHandler = (request) => {
-  const key = Object.getOwnPropertySymbols(request).find(({ description }) => description === 'handler');
-  const handler = key && request[key];
-  if (!handler) return flow.getStore();
-  if (Flow.has(handler)) return Flow.of(handler);
-  if (typeof handler.runInAsyncScope !== 'function') return flow.getStore();
-  return handler.runInAsyncScope(() => flow.getStore());
-};
-
 // The handlers of fetch() do not know.
 const dispatchersPatched = new WeakSet();
-let dispatcher;
-const lookForDispatcher = () => {
-  const now = globalThis[Symbol.for('undici.globalDispatcher.1')];
-  if (now === dispatcher || !now) return;
-  dispatcher = now;
-  let at = now;
-  while (at && !Object.hasOwn(at, 'dispatch')) at = Object.getPrototypeOf(at);
+const patchDispatcher = (object) => {
+  const at = ownerOf(object, 'dispatch');
   if (!at || dispatchersPatched.has(at)) return;
   dispatchersPatched.add(at);
   const { dispatch } = at;
@@ -230,6 +250,44 @@ const lookForDispatcher = () => {
     if (handler && typeof handler === 'object' && !Flow.has(handler)) Flow.set(handler, flow.getStore());
     return dispatch.call(this, options, handler);
   });
+};
+
+const GLOBAL_DISPATCHER = Symbol.for('undici.globalDispatcher.1');
+let dispatcher;
+const lookForDispatcher = () => {
+  const now = globalThis[GLOBAL_DISPATCHER];
+  if (now === dispatcher || !now) return;
+  dispatcher = now;
+  patchDispatcher(now);
+};
+
+// There may be other copies of undici than the global dispatcher's.
+let cached = 0;
+const lookForUndici = () => {
+  const count = Object.keys(require.cache).length;
+  if (count === cached) return;
+  cached = count;
+  eachLoaded(/undici[\\/]lib[\\/](?:dispatcher[\\/])?dispatcher-base\.js$/, ({ prototype }) => patchDispatcher(prototype));
+};
+
+// In a bundle what is at its socket tells.
+const onUndiciConnected = ({ socket }) => {
+  try {
+    for (const key of Object.getOwnPropertySymbols(socket)) {
+      const { [key]: at } = socket;
+      for (const it of [at, at && at.client]) if (it && typeof it.dispatch === 'function') patchDispatcher(it);
+    }
+  } catch { /* then it is not known whose its requests are */ }
+};
+
+// A pool that is busy makes the request later, for another one's sake: who waits for the answer knows.
+const flowOfHandler = (request) => {
+  const key = Object.getOwnPropertySymbols(request).find(({ description }) => description === 'handler');
+  const handler = key && request[key];
+  if (handler && Flow.has(handler)) return Flow.of(handler);
+  if (handler && typeof handler.runInAsyncScope === 'function') return handler.runInAsyncScope(() => flow.getStore());
+  lookForUndici();
+  return flow.getStore();
 };
 
 const onUndici = ({ request }) => {
@@ -282,10 +340,11 @@ const takeBack = (request, added) => {
 // ---- HTTP/2, once the program has loaded it ----
 
 let http2;
+const areFields = (headers) => headers === undefined || (headers !== null && typeof headers === 'object');
 
 const fieldsWith = (headers, lines) => {
   const inArray = Array.isArray(headers);
-  const keys = headers === undefined || headers === null ? [] : inArray ? headers.filter((_, i) => i % 2 === 0) : Object.keys(headers);
+  const keys = headers === undefined ? [] : inArray ? headers.filter((_, i) => i % 2 === 0) : Object.keys(headers);
   const value = (name) => !inArray && headers && headers[keys.find((key) => key.toLowerCase() === name)];
   if (value(':method') === 'CONNECT' || METADATA.test(String(value(':authority') || value('host') || ''))) return headers;
   const added = missing(lines, (name) => keys.some((key) => String(key).toLowerCase() === name));
@@ -315,7 +374,7 @@ const patchClientSession = (prototype) => {
     let lines;
     try {
       lines = flowOfFields(headers);
-      if (lines !== undefined) headers = fieldsWith(headers, lines);
+      if (lines !== undefined && areFields(headers)) headers = fieldsWith(headers, lines);
     } catch { /* it goes as it is */ }
     const stream = request.call(this, headers, options);
     if (!known) bindEvents(Object.getPrototypeOf(stream));
@@ -328,7 +387,7 @@ const patchClientSession = (prototype) => {
 const patchServerSession = (prototype) => {
   const above = Object.getPrototypeOf(prototype);
   let known = false;
-  method(prototype, 'emit', function emit(...args) {
+  method(prototype, 'emit', function (...args) {
     if (args[0] !== 'stream') return above.emit.apply(this, args);
     let lines;
     try {
@@ -340,7 +399,7 @@ const patchServerSession = (prototype) => {
       known = true;
       Flow.set(stream, lines);
     } catch { /* then it has no flow */ }
-    return flow.run(lines, () => above.emit.apply(this, args));
+    return flow.run(lines, apply, above.emit, this, args);
   });
 };
 
@@ -396,30 +455,39 @@ const patchCalls = ({ ResolvingCall }) => {
   });
 };
 
-const lookForGrpc = () => {
-  for (const [path, { exports }] of Object.entries(require.cache)) {
-    if (/grpc-js[\\/]build[\\/]src[\\/]resolving-call\.js$/.test(path)) patchCalls(exports);
+const lookForGrpc = () => eachLoaded(/grpc-js[\\/]build[\\/]src[\\/]resolving-call\.js$/, patchCalls);
+
+// ---- what the program has loaded: each is patched once ----
+
+const { moduleLoadList } = process;
+const toPatch = {
+  http2() {
+    patchHttp2();
+    lookForGrpc();
+  },
+  tls: () => belongsToNone(require('tls').TLSSocket.prototype, '_wrapHandle'),
+  worker_threads: () => belongsToNone(require('worker_threads').Worker.prototype, 'emit'),
+};
+
+const patchWhatIsThere = () => {
+  for (const [name, patch] of Object.entries(toPatch)) {
+    if (!moduleLoadList.includes(`NativeModule ${name}`)) continue;
+    delete toPatch[name];
+    try {
+      patch();
+    } catch { /* it is left alone */ }
   }
 };
 
-// ---- what the program has loaded ----
-
 let listed = 0;
 const look = () => {
-  const { moduleLoadList } = process;
-  if (http2 || !Array.isArray(moduleLoadList) || moduleLoadList.length === listed) return;
+  if (!Array.isArray(moduleLoadList) || moduleLoadList.length === listed) return;
   listed = moduleLoadList.length;
-  if (!moduleLoadList.includes('NativeModule http2')) return;
-  patchHttp2();
-  lookForGrpc();
-};
-
-const onConnection = () => {
   try {
-    if (flow) flow.run(undefined, look); else look();
-  } catch { /* HTTP/2 is left alone */ }
+    if (flow) flow.run(undefined, patchWhatIsThere); else patchWhatIsThere();
+  } catch { /* nothing is patched */ }
 };
 
-channels.subscribe('net.server.socket', onConnection);
+channels.subscribe('net.server.socket', look);
 channels.subscribe('http.server.request.start', onRequest);
 })();

@@ -28,6 +28,7 @@ FORMS = {
     "a file that there is not": (["no-such-file.js"], None),
     "a language of its own": (["-r", "./extension.cjs", "main.odd"], None),
     "a cluster": (["cluster.cjs"], None),
+    "what its requests look like": (["looks.cjs"], None),
     "workers": (["workers.cjs"], None),
     "workers and options": (["workers.cjs"], "--title=here --no-deprecation"),
     "options of its own": (["order.cjs"], "--require=./extension.cjs --import=./module.mjs"),

@@ -5,6 +5,8 @@ const http = require('http');
 const http2 = require('http2');
 const https = require('https');
 
+const { tlsLines, workerLines } = require('./lines.js');
+
 const byCore = (module, options) => (path, done) => {
   module.get({ path, ...options }, (response) => {
     response.resume();
@@ -15,6 +17,8 @@ const byCore = (module, options) => (path, done) => {
 const byPromise = (ask) => (path, done) => {
   ask(path).then(() => done(null), done);
 };
+
+const after = (lines, ask) => (path, done) => lines(path, () => ask(path, done));
 
 const asking = (load, ports) => ({
   http: () => byCore(http, { host: '127.0.0.1', port: ports.http }),
@@ -43,6 +47,19 @@ const asking = (load, ports) => ({
     const pool = new Pool(`http://127.0.0.1:${ports.http}`, { connections: 4 });
     return byPromise(async (path) => (await pool.request({ path, method: 'GET' })).body.text());
   },
+  // The dispatcher is of another copy of undici than fetch() is.
+  'fetch by a pool': () => {
+    const loaded = fetch('data:,');
+    let dispatcher;
+    return byPromise(async (path) => {
+      await loaded;
+      if (!dispatcher) dispatcher = new (load('undici').Pool)(`https://127.0.0.1:${ports.https}`, { connections: 4, connect: { rejectUnauthorized: false } });
+      await (await fetch(`https://127.0.0.1:${ports.https}${path}`, { dispatcher })).text();
+    });
+  },
+  // Callbacks of what works for many: whose they are is not known.
+  'after tls': () => after(tlsLines(ports.lines), byCore(http, { host: '127.0.0.1', port: ports.http })),
+  'after a worker': () => after(workerLines(), byCore(http, { host: '127.0.0.1', port: ports.http })),
   http2: () => {
     let session;
     return (path, done) => {

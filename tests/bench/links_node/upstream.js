@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the services ask: HTTP/1.1, the same by TLS, and HTTP/2, where it answers gRPC as well. Prints
-// its ports, then for each request a line of JSON: its path and what traceparent headers it had.
+// What the services ask: HTTP/1.1, the same by TLS, HTTP/2, where it answers gRPC as well, and lines
+// by TLS, which come back. Prints its ports, then for each request a line of JSON: its path and what traceparent headers it had.
 //   upstream.js KEY CERTIFICATE
 'use strict';
 const fs = require('fs');
 const http = require('http');
 const http2 = require('http2');
 const https = require('https');
+const tls = require('tls');
 
 const [key, cert] = process.argv.slice(2, 4).map((file) => fs.readFileSync(file));
 
@@ -40,9 +41,15 @@ const answerCall = (stream, headers, _flags, raw) => {
   });
 };
 
+const echo = (socket) => {
+  socket.pipe(socket);
+  socket.on('error', () => {});
+};
+
 const servers = {
   http: http.createServer(answer),
   https: https.createServer({ key, cert }, answer),
+  lines: tls.createServer({ key, cert }, echo),
   http2: http2.createServer().on('stream', answerCall),
 };
 const ports = {};
