@@ -56,10 +56,11 @@ bool python_api_find(const struct image *m)
 	return python_type(python.list_type) == python.type_type;
 }
 
-/* Nothing is run and nothing waited for: another thread may be importing the module just now. */
+/* Nothing is run and nothing waited for: another thread may be importing the module just now.
+ * PyImport_GetModuleDict() ends the process where there are no modules any more. */
 struct python_object *python_attribute(const char *module, const char *name)
 {
-	struct python_object *all = python.PyImport_GetModuleDict(), *m, *names, *found = NULL;
+	struct python_object *all = python.PySys_GetObject("modules"), *m, *names, *found = NULL;
 
 	m = all ? python.PyDict_GetItemString(all, module) : NULL;
 	names = m ? python.PyModule_GetDict(m) : NULL;

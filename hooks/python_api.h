@@ -34,7 +34,7 @@ struct python_object; /* PyObject: never looked into, but for python_type() */
 	X(struct python_object *, PyObject_GetAttrString, (struct python_object *, const char *)) \
 	X(struct python_object *, PyObject_CallObject,                                            \
 	  (struct python_object *, struct python_object *))                                       \
-	X(struct python_object *, PyImport_GetModuleDict, (void))                                 \
+	X(struct python_object *, PySys_GetObject, (const char *))                                \
 	X(struct python_object *, PyModule_GetDict, (struct python_object *))                     \
 	X(struct python_object *, PyDict_GetItemString, (struct python_object *, const char *))   \
 	X(struct python_object *, PyEval_GetFrame, (void))                                        \

@@ -86,6 +86,11 @@ def test_two_interpreters_of_python_in_one_process(run, tmp_path):
     assert t.traced[1] == "nothing to read\n" and t.paths == ["/r", "/r"]
 
 
+def test_an_object_of_pythons_that_reads_when_no_module_is_left(run):
+    t = Trapped(run, [paths.PYTHON, paths.SERVICES / "last_read.py"]).same()
+    assert t.traced[:2] == (0, "answered\n") and "/last" in t.paths
+
+
 # ---- musl ----
 
 def musl(name):
