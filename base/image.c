@@ -5,9 +5,17 @@
 #include <sys/mman.h>
 #include "base/bytes.h"
 
+#define PAGE_SIZE_MIN  4096ul
 #define VERSION_HIDDEN 0x8000 /* in DT_VERSYM: not the default version of its name */
 
 extern unsigned long getauxval(unsigned long type) __attribute__((weak));
+
+uintptr_t image_page_size(void)
+{
+	uintptr_t size = getauxval ? getauxval(AT_PAGESZ) : 0;
+
+	return size ? size : PAGE_SIZE_MIN;
+}
 
 bool image_contains(const struct image *m, uintptr_t address)
 {

@@ -26,6 +26,9 @@ bool image_read(struct image *m);
 /* The default version of `name`, or NULL. STT_GNU_IFUNC symbols are resolved. */
 void *image_find(const struct image *m, const char *name);
 
+/* The kernel's, of which protections are: AArch64 has 4, 16 or 64 KiB. */
+uintptr_t image_page_size(void);
+
 bool image_contains(const struct image *m, uintptr_t address);
 
 /* Where the address in an entry of the dynamic section points to, or NULL: not into the object. */

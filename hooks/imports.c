@@ -2,7 +2,6 @@
 #include "hooks/imports.h"
 
 #include <elf.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include "base/bytes.h"
 #include "base/objects.h"
@@ -16,21 +15,11 @@
 #endif
 
 #define RELOCATIONS_MAX (1u << 20) /* looked at in one object */
-#define PAGE_SIZE_MIN   4096ul
-
-extern unsigned long getauxval(unsigned long type) __attribute__((weak));
 
 struct relocations {
 	const ElfW(Rela) * at;
 	size_t count;
 };
-
-static uintptr_t page_size(void)
-{
-	uintptr_t size = getauxval ? getauxval(AT_PAGESZ) : 0;
-
-	return size ? size : PAGE_SIZE_MIN;
-}
 
 static bool table_read(struct relocations *r, const struct image *m, uintptr_t at, size_t bytes)
 {
@@ -78,7 +67,7 @@ static bool is_expected(const struct image *m, unsigned type, uintptr_t value,
  * to, that is not done yet, and to protect it again would be the loader's end. */
 static bool store(const struct image *m, uintptr_t *slot, uintptr_t value)
 {
-	uintptr_t size = page_size(), page = (uintptr_t)slot & ~(size - 1);
+	uintptr_t size = image_page_size(), page = (uintptr_t)slot & ~(size - 1);
 	int protection = image_protection(m, (uintptr_t)slot, (uintptr_t)(slot + 1), size);
 	bool writable = memory_writable_now(slot);
 

@@ -12,7 +12,6 @@
 #include "base/raw.h"
 #include "base/readable.h"
 
-#define PAGE_SIZE_MIN    4096ul
 #define NEAR             16384 /* the tables are one compiler's output: they lie side by side */
 #define TABLE_WORDS      28    /* at least, of each */
 #define TABLES_MIN       6     /* fewer would mean that they lie elsewhere */
@@ -155,13 +154,14 @@ static bool bounds(const struct image *m, uintptr_t table, uintptr_t *from, uint
 static bool is_relocated(const struct tls_tables *t)
 {
 	return !memory_writable_now((void *)t->from) &&
-	       !memory_writable_now((void *)(t->to - PAGE_SIZE_MIN));
+	       !memory_writable_now((void *)(t->to - sizeof(uintptr_t)));
 }
 
 static bool collect(struct tls_tables *t, const struct image *m)
 {
 	uintptr_t *known = table_of(m, "TLS_method");
 	const size_t size = TABLE_WORDS * sizeof(uintptr_t);
+	const uintptr_t page = image_page_size();
 	uintptr_t at, end;
 
 	if (!known || !bounds(m, (uintptr_t)known, &at, &end))
@@ -177,10 +177,9 @@ static bool collect(struct tls_tables *t, const struct image *m)
 	}
 	if (t->count < TABLES_MIN)
 		return false;
-	t->from = (uintptr_t)t->table[0] & ~(PAGE_SIZE_MIN - 1);
-	t->to = ((uintptr_t)t->table[t->count - 1] + size + PAGE_SIZE_MIN - 1) &
-		~(PAGE_SIZE_MIN - 1);
-	t->protection = image_protection(m, t->from, t->to, PAGE_SIZE_MIN);
+	t->from = (uintptr_t)t->table[0] & ~(page - 1);
+	t->to = ((uintptr_t)t->table[t->count - 1] + size + page - 1) & ~(page - 1);
+	t->protection = image_protection(m, t->from, t->to, page);
 	return t->protection >= 0 && is_relocated(t);
 }
 
