@@ -209,3 +209,24 @@ Test(tls_cases, a_child_serves_what_its_parent_has_accepted)
 	pair_close(&p);
 	cr_assert_eq(conn_in_use(), inherited);
 }
+
+/* Whose next call is judged by the queue of errors (SSL_get_error(3)). */
+Test(tls_cases, what_is_asked_of_an_object_leaves_no_error_behind)
+{
+	struct pair p;
+	size_t n;
+	char *text = request(10, &n);
+
+	begin(1000);
+	pair_open(&p, 20000);
+	SSL_set0_rbio(p.client, NULL); /* it will say something, and listen no more */
+	ERR_clear_error();
+	cr_assert_eq(SSL_write(p.client, text, (int)n), (int)n);
+	cr_assert_eq(ERR_peek_error(), 0, "%s", ERR_reason_error_string(ERR_peek_error()));
+	hear(&server, p.server, n);
+	cr_assert_eq(ERR_peek_error(), 0);
+	cr_assert_eq(SSL_read(p.server, server.bytes, 10), -1);
+	cr_assert_eq(SSL_get_error(p.server, -1), SSL_ERROR_WANT_READ);
+	pair_close(&p);
+	free(text);
+}
