@@ -8,33 +8,24 @@
 #include "shim/caller.h"
 #include "shim/exchange.h"
 #include "shim/link.h"
+#include "shim/looks.h"
 #include "shim/process_state.h"
 #include "shim/propagate.h"
 #include "shim/shim.h"
 
 #define LOOKED_FOR 30 /* powers of two: so many looks at the most */
 
-static void (*look)(void);
 static _Atomic uint32_t requests; /* read so far */
-static _Atomic bool looking;
 
 void shim_when_calling(void (*fn)(void))
 {
-	look = fn;
+	looks_set(LOOK_CARRIERS, fn);
 }
 
 static void look_now(void)
 {
-	if (!look || config.carriers == CARRIERS_OFF || !process_may_call() ||
-	    atomic_exchange_explicit(&looking, true, memory_order_acquire))
-		return;
-	look();
-	atomic_store_explicit(&looking, false, memory_order_release);
-}
-
-void caller_fork_child(void)
-{
-	atomic_store_explicit(&looking, false, memory_order_relaxed);
+	if (config.carriers != CARRIERS_OFF)
+		looks_begin(LOOK_CARRIERS);
 }
 
 void caller_on_listen(void)
@@ -49,11 +40,8 @@ void caller_on_listen(void)
  * become rare. */
 void caller_on_request(void)
 {
-	uint32_t n;
+	uint32_t n = atomic_fetch_add_explicit(&requests, 1, memory_order_relaxed) + 1;
 
-	if (!look)
-		return;
-	n = atomic_fetch_add_explicit(&requests, 1, memory_order_relaxed) + 1;
 	if (!(n & (n - 1)) && n < 1u << LOOKED_FOR)
 		look_now();
 }

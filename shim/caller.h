@@ -6,7 +6,4 @@
 void caller_on_listen(void);  /* our code not entered */
 void caller_on_request(void); /* one was read; our code entered */
 
-/* Whoever looked when the process forked is not in the child. */
-void caller_fork_child(void);
-
 #endif

@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "shim/h2.h"
 #include "shim/link.h"
+#include "shim/looks.h"
 #include "shim/process_state.h"
 
 #define FLOW_MAGIC 0x776f6c66676c6174ull
@@ -13,29 +14,26 @@
 
 static bool (*look)(void);
 static _Atomic unsigned looks;
-static _Atomic bool looking;
 
-void shim_when_serving(bool (*fn)(void))
+static void look_once(void)
 {
-	look = fn;
-}
-
-void flow_fork_child(void)
-{
-	atomic_store_explicit(&looking, false, memory_order_relaxed);
-}
-
-void flow_on_serving(void)
-{
-	if (!look || config.python == PYTHON_OFF ||
-	    atomic_load_explicit(&looks, memory_order_relaxed) >= LOOKS_MAX ||
-	    !process_may_call() || atomic_exchange_explicit(&looking, true, memory_order_acquire))
-		return;
 	if (look())
 		atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed);
 	else
 		atomic_store_explicit(&looks, LOOKS_MAX, memory_order_relaxed);
-	atomic_store_explicit(&looking, false, memory_order_release);
+}
+
+void shim_when_serving(bool (*fn)(void))
+{
+	look = fn;
+	looks_set(LOOK_PYTHON, look_once);
+}
+
+void flow_on_serving(void)
+{
+	if (config.python != PYTHON_OFF &&
+	    atomic_load_explicit(&looks, memory_order_relaxed) < LOOKS_MAX)
+		looks_begin(LOOK_PYTHON);
 }
 
 /* ---- connections with more than one request at a time ---- */

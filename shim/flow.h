@@ -35,7 +35,4 @@ void flow_take_over(struct conn *c, uint64_t serial);
 /* The process accepts, or will. */
 void flow_on_serving(void);
 
-/* Whoever looked when the process forked is not in the child. */
-void flow_fork_child(void);
-
 #endif

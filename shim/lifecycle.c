@@ -13,15 +13,13 @@
 #include "base/thread.h"
 #include "exporter/exporter.h"
 #include "shim/block.h"
-#include "shim/caller.h"
 #include "shim/conn.h"
 #include "shim/descriptors.h"
-#include "shim/flow.h"
+#include "shim/looks.h"
 #include "shim/process_state.h"
 #include "shim/route.h"
 #include "shim/sampler.h"
 #include "shim/stacktrace.h"
-#include "shim/tls.h"
 #include "shim/wire/traceparent.h"
 
 #define STATS_LINE   3000
@@ -165,9 +163,7 @@ void shim_fork_child(void)
 	atomic_store(&ended, false);
 	exchange_forget_all();
 	conn_fork_child();
-	tls_fork_child();
-	flow_fork_child();
-	caller_fork_child();
+	looks_fork_child();
 	exporter_child(inside);
 }
 

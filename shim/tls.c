@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "shim/block.h"
 #include "shim/flow.h"
+#include "shim/looks.h"
 #include "shim/process_state.h"
 #include "shim/tls_hello.h"
 
@@ -20,14 +21,12 @@
 #define ENABLE_KTLS (1 << 3) /* SSL_OP_ENABLE_KTLS: the kernel may encrypt, out of sight */
 
 static struct tls_place *_Atomic places;
-static void (*look)(void);
 static _Atomic unsigned looks;
-static _Atomic bool looking;
 static _Atomic unsigned early;
 
 void shim_when_tls(void (*fn)(void))
 {
-	look = fn;
+	looks_set(LOOK_TLS, fn);
 }
 
 bool shim_tls_start(void)
@@ -48,16 +47,8 @@ bool shim_tls_start(void)
 
 static void look_now(void)
 {
-	if (!look || config.tls == TLS_OFF || !process_may_call() ||
-	    atomic_exchange_explicit(&looking, true, memory_order_acquire))
-		return;
-	look();
-	atomic_store_explicit(&looking, false, memory_order_release);
-}
-
-void tls_fork_child(void)
-{
-	atomic_store_explicit(&looking, false, memory_order_relaxed);
+	if (config.tls != TLS_OFF)
+		looks_begin(LOOK_TLS);
 }
 
 void tls_look(void)

@@ -67,9 +67,6 @@ void tls_look(void);
  * read or write is under way inside of it when its ClientHello is seen, and that would be late. */
 void tls_look_early(void);
 
-/* Whoever looked when the process forked is not in the child. */
-void tls_fork_child(void);
-
 /* The first bytes of a connection are none of HTTP's. (Acquired.) */
 void tls_on_other(const struct conn *c, int fd, struct bytes first);
 
