@@ -156,6 +156,12 @@ static int read_head(struct elf_file *elf)
 	return 0;
 }
 
+int elf_file_read(struct elf_file *elf, const void *p, size_t n)
+{
+	*elf = (struct elf_file){ .p = p, .n = n };
+	return read_head(elf);
+}
+
 int elf_file_open(struct elf_file *elf, const char *path)
 {
 	struct stat st;
@@ -177,9 +183,7 @@ int elf_file_open(struct elf_file *elf, const char *path)
 		err = -errno;
 		goto close_fd;
 	}
-	elf->p = p;
-	elf->n = (size_t)st.st_size;
-	err = read_head(elf);
+	err = elf_file_read(elf, p, (size_t)st.st_size);
 	if (err)
 		elf_file_close(elf);
 close_fd:

@@ -24,6 +24,10 @@ struct elf_file {
 	size_t strings_n;
 };
 
+/* What the bytes say, which start at a multiple of 8 and stay the caller's for as long as `elf` is
+ * looked at; it is not closed. Returns as elf_file_open() does. */
+int elf_file_read(struct elf_file *elf, const void *p, size_t n);
+
 /* 0; -ENOEXEC when it is no ELF file, -EBADMSG when it is a damaged one, or -errno. */
 int elf_file_open(struct elf_file *elf, const char *path);
 void elf_file_close(struct elf_file *elf);
