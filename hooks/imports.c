@@ -25,8 +25,8 @@ static bool table_read(struct relocations *r, const struct image *m, uintptr_t a
 {
 	r->at = at ? image_pointer(m, at) : NULL;
 	r->count = bytes / sizeof(*r->at);
-	return r->at && r->count && r->count <= RELOCATIONS_MAX &&
-	       image_contains(m, (uintptr_t)(r->at + r->count) - 1);
+	return r->at && (uintptr_t)r->at % sizeof(uintptr_t) == 0 && r->count &&
+	       r->count <= RELOCATIONS_MAX && r->count <= image_room(m, r->at, sizeof(*r->at));
 }
 
 /* How the loader's own tables of an object look: for calls, and for addresses. */
@@ -36,7 +36,9 @@ static void tables_find(struct relocations tables[static 2], const struct image 
 	size_t calls_bytes = 0, all_bytes = 0;
 	bool with_addend = true;
 
-	for (const ElfW(Dyn) *d = m->dynamic; d && d->d_tag != DT_NULL; d++) {
+	for (size_t i = 0; i < m->dynamic_count; i++) {
+		const ElfW(Dyn) *d = &m->dynamic[i];
+
 		if (d->d_tag == DT_JMPREL)
 			calls = d->d_un.d_ptr;
 		else if (d->d_tag == DT_PLTRELSZ)
@@ -86,8 +88,7 @@ static bool replace(const struct image *m, const ElfW(Rela) * r, const struct im
 	uintptr_t *slot = (uintptr_t *)(m->base + r->r_offset);
 	uintptr_t value;
 
-	if ((uintptr_t)slot % sizeof(*slot) || !image_contains(m, (uintptr_t)slot) ||
-	    !image_contains(m, (uintptr_t)(slot + 1) - 1))
+	if ((uintptr_t)slot % sizeof(*slot) || !image_room(m, slot, sizeof(*slot)))
 		return false;
 	value = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 	return is_expected(m, (unsigned)ELF64_R_TYPE(r->r_info), value, import) &&
@@ -108,7 +109,7 @@ unsigned imports_replace(const struct image *m, const struct import *imports, un
 
 			if ((type != IMPORT_BY_CALL && type != IMPORT_AT_LOAD) || r->r_addend)
 				continue;
-			name = m->strings + m->symbols[ELF64_R_SYM(r->r_info)].st_name;
+			name = image_symbol_name(m, (uint32_t)ELF64_R_SYM(r->r_info));
 			for (unsigned k = 0; k < count; k++)
 				if (strcmp(name, imports[k].name) == 0)
 					replaced += replace(m, r, &imports[k]);
