@@ -34,12 +34,7 @@ static struct range whole(const struct image *m)
 
 static bool readable(const struct image *m, const void *p)
 {
-	for (size_t i = 0; i < m->phdr_count; i++)
-		if (m->phdr[i].p_type == PT_LOAD && m->phdr[i].p_flags & PF_R &&
-		    (uintptr_t)p - (m->base + m->phdr[i].p_vaddr) + NAME_MAX_LEN <=
-			    m->phdr[i].p_memsz)
-			return true;
-	return false;
+	return image_room(m, p, 1) >= NAME_MAX_LEN;
 }
 
 static bool is_named(const struct image *m, const struct range *r, const char *p, const char *name)
@@ -64,8 +59,8 @@ static bool is_row(const struct image *m, const struct range *r, const struct py
 static struct python_method *first_row(const struct image *m, const struct range *data,
 				       const struct range *r, struct python_method *row)
 {
-	for (unsigned i = 0; i < PYTHON_METHODS_MAX && has(data, row - 1); i++) {
-		if (!is_row(m, r, row - 1))
+	for (unsigned i = 0; i < PYTHON_METHODS_MAX; i++) {
+		if (!has(data, row - 1) || !is_row(m, r, row - 1))
 			return row;
 		row--;
 	}
@@ -98,16 +93,17 @@ static bool has_all(const struct image *m, struct python_method *table, const ch
 	return true;
 }
 
-/* The data that stays writable: what is read-only after relocation lies in front of it. */
+/* The data that stays writable: what is read-only after relocation lies in front of it, or is all
+ * of it, and more: linkers round it up to whole pages. */
 static struct range writable(const struct image *m, const ElfW(Phdr) * data)
 {
 	struct range r = { m->base + data->p_vaddr, m->base + data->p_vaddr + data->p_filesz };
 
 	for (size_t i = 0; i < m->phdr_count; i++) {
-		uintptr_t end = m->base + m->phdr[i].p_vaddr + m->phdr[i].p_memsz;
+		uintptr_t start = m->base + m->phdr[i].p_vaddr, end = start + m->phdr[i].p_memsz;
 
-		if (m->phdr[i].p_type == PT_GNU_RELRO && end > r.from && end <= r.to)
-			r.from = end;
+		if (m->phdr[i].p_type == PT_GNU_RELRO && start < r.to && end > r.from)
+			r.from = end < r.to ? end : r.to;
 	}
 	r.from = (r.from + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
 	return r;
@@ -145,7 +141,8 @@ struct python_method *python_table_find(const struct image *m, const char *const
 	for (size_t i = 0; i < m->phdr_count; i++) {
 		struct range data;
 
-		if (m->phdr[i].p_type != PT_LOAD || !(m->phdr[i].p_flags & PF_W))
+		if (m->phdr[i].p_type != PT_LOAD || !(m->phdr[i].p_flags & PF_W) ||
+		    !(m->phdr[i].p_flags & PF_R))
 			continue;
 		data = writable(m, &m->phdr[i]);
 		for (const char *at = (const char *)data.from;
