@@ -9,7 +9,8 @@
 
 extern unsigned long getauxval(unsigned long type) __attribute__((weak));
 
-/* The program's own image, as the kernel has told it. */
+/* The program's own image, as the kernel has told it. Where a loader was started to load it
+ * (musl's, which is no program and does not say where it is) that is the loader's. */
 static bool program_image(struct image *m)
 {
 	*m = (struct image){ .base = 0 };
@@ -20,14 +21,14 @@ static bool program_image(struct image *m)
 	for (size_t i = 0; m->phdr && i < m->phdr_count; i++)
 		if (m->phdr[i].p_type == PT_PHDR)
 			m->base = (uintptr_t)m->phdr - m->phdr[i].p_vaddr;
-	return m->phdr && image_read(m);
+	return m->phdr && image_contains(m, (uintptr_t)m->phdr) && image_read(m);
 }
 
 static const struct r_debug *loaders_list(const struct image *program)
 {
-	for (const ElfW(Dyn) *d = program->dynamic; d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_DEBUG)
-			return (const void *)d->d_un.d_ptr;
+	for (size_t i = 0; i < program->dynamic_count; i++)
+		if (program->dynamic[i].d_tag == DT_DEBUG)
+			return (const void *)program->dynamic[i].d_un.d_ptr;
 	return NULL;
 }
 

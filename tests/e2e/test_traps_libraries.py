@@ -165,3 +165,11 @@ def test_musl_jumps(run):
 def test_musl_threads(run):
     t = Trapped(run, [musl("threads"), "10"]).same()
     assert len(t.spans) == 10 * 4 * 3 * 2
+
+
+@needs_musl
+def test_musl_programs_that_the_loader_is_told_to_start(run):
+    """What the kernel says of the program is then said of the loader."""
+    loader, = pathlib.Path("/lib").glob("ld-musl-*.so.1")
+    t = Trapped(run, [loader, musl("threads"), "2"]).same()
+    assert len(t.spans) == 2 * 4 * 3 * 2
