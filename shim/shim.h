@@ -228,9 +228,10 @@ struct shim_flow {
 	uint32_t exchange, generation;
 	uint32_t thread;             /* that read it */
 	struct span_context context; /* of our span of the request */
-	bool remote;
-	uint8_t kind; /* enum flow_kind */
-	bool chained; /* this context belongs to the connection, as its parents did */
+	/* Programs may have put any bytes here. */
+	uint8_t remote;  /* the span is another process's */
+	uint8_t kind;    /* enum flow_kind */
+	uint8_t chained; /* this context belongs to the connection, as its parents did */
 };
 
 /* How the context came to be that a call is made in. */
