@@ -319,13 +319,9 @@ struct wanted {
 	bool may_be_missing; /* younger than the library as we know it */
 };
 
-static bool learn(const struct wanted *w, struct import *import, const struct image *m)
+static bool learn(const struct wanted *w, const struct image *m)
 {
 	*w->theirs = image_find(m, w->name);
-	if (import)
-		*import = (struct import){ .name = *w->theirs ? w->name : "",
-					   .theirs = (uintptr_t)*w->theirs,
-					   .ours = w->ours };
 	return *w->theirs || w->may_be_missing;
 }
 
@@ -368,9 +364,15 @@ bool hook_gnutls_find(struct import *imports, const struct image *m)
 	};
 
 	for (unsigned i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
-		if (!learn(&wanted[i], i < GNUTLS_IMPORTS ? &imports[i] : NULL, m))
+		if (!learn(&wanted[i], m))
 			return false;
-	return shim_tls_start();
+	if (!shim_tls_start())
+		return false;
+	for (unsigned i = 0; i < GNUTLS_IMPORTS; i++)
+		imports[i] = (struct import){ .name = *wanted[i].theirs ? wanted[i].name : "",
+					      .theirs = (uintptr_t)*wanted[i].theirs,
+					      .ours = wanted[i].ours };
+	return true;
 }
 #undef FRONT
 #undef YOUNG

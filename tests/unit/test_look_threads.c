@@ -14,32 +14,34 @@
 #define ROUNDS  20000
 #define FIRST   500
 
-/* Of each kind of look; no atomics: whoever looks is alone. */
-static unsigned calling, serving, tls, inside[3];
+/* No atomics: whoever looks is alone. */
+static unsigned calling, serving, tls;
+static unsigned in_libraries, in_runtime;
 
-static void alone(unsigned kind)
+static void alone(unsigned *inside)
 {
-	cr_assert_eq(inside[kind]++, 0);
-	sched_yield();
-	cr_assert_eq(--inside[kind], 0);
+	cr_assert_eq((*inside)++, 0);
+	for (unsigned i = 0; i < 20; i++)
+		sched_yield();
+	cr_assert_eq(--*inside, 0);
 }
 
 static void look_when_calling(void)
 {
-	alone(0);
+	alone(&in_libraries);
 	calling++;
 }
 
 static bool look_when_serving(void)
 {
-	alone(1);
+	alone(&in_runtime);
 	serving++;
 	return true;
 }
 
 static void look_when_tls(void)
 {
-	alone(2);
+	alone(&in_libraries);
 	tls++;
 }
 
