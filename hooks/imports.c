@@ -111,7 +111,7 @@ unsigned imports_replace(const struct image *m, const struct import *imports, un
 				continue;
 			name = image_symbol_name(m, (uint32_t)ELF64_R_SYM(r->r_info));
 			for (unsigned k = 0; k < count; k++)
-				if (strcmp(name, imports[k].name) == 0)
+				if (imports[k].theirs && strcmp(name, imports[k].name) == 0)
 					replaced += replace(m, r, &imports[k]);
 		}
 	}
