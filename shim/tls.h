@@ -48,6 +48,21 @@ static inline bool tls_followed(struct tls_place *p)
 	return atomic_load_explicit(&p->conn, memory_order_relaxed) != NULL;
 }
 
+/* Around a call of the library. */
+static inline bool tls_enter(const struct shim_tls_library *l, struct tls_place *p)
+{
+	bool before = p->inside;
+
+	if (!l->why)
+		p->inside = true;
+	return before;
+}
+static inline void tls_leave(const struct shim_tls_library *l, struct tls_place *p, bool before)
+{
+	if (!l->why)
+		p->inside = before;
+}
+
 /* The place an object has already, or NULL. */
 struct tls_place *tls_place_known(const void *ssl);
 

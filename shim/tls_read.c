@@ -78,10 +78,9 @@ int shim_tls_read(const struct shim_tls_library *l, void *ssl, void *buf, size_t
 		return l->read(ssl, buf, len, got);
 	shim_read_begin(&r, tls_number(p), &v, 1, 0, SHIM_CALL_TLS_READ);
 	thread_state.tls_read = tls_number(p);
-	inside = p->inside;
-	p->inside = true;
+	inside = tls_enter(l, p);
 	result = l->read(ssl, buf, r.iov->iov_len, got);
-	p->inside = inside;
+	tls_leave(l, p, inside);
 	if (!p->searched)
 		tls_learn_below(l, p);
 	if (result > 0) {

@@ -35,11 +35,10 @@ struct tls_block {
 static size_t call(struct tls_write *t, const void *buf, size_t n)
 {
 	size_t written = 0;
-	bool inside = t->p->inside;
+	bool inside = tls_enter(t->l, t->p);
 
-	t->p->inside = true;
 	t->result = t->l->write(t->ssl, buf, n, &written);
-	t->p->inside = inside;
+	tls_leave(t->l, t->p, inside);
 	t->error = host_errno();
 	if (t->result <= 0)
 		return 0;
