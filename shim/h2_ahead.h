@@ -12,7 +12,8 @@ enum h2_action {
 	H2_LEAVE,   /* the block goes out as it is */
 	H2_INSERT,  /* our fields at its end */
 	H2_REPLACE, /* the traceparent it has, by ours; what else it lacks at its end */
-	H2_RESTORE  /* a reference to a traceparent by the value that the program means */
+	/* The traceparent it has by what the program means, or by what it may say to that host. */
+	H2_RESTORE
 };
 
 void h2_ahead_free(struct h2 *h);

@@ -2,6 +2,7 @@
 #include "shim/h2_fields.h"
 
 #include "base/counters.h"
+#include "base/id.h"
 #include "shim/carrier.h"
 #include "shim/propagate.h"
 #include "shim/request.h"
@@ -39,15 +40,36 @@ static void plan_restore(struct h2_ahead_entry *entry, const struct h2_block *b,
 	entry->action = H2_RESTORE;
 }
 
+static bool is_replaceable(const struct http1_head *head)
+{
+	return carrier_is_traceparent() && head->count[HTTP1_TRACEPARENT] == 1 &&
+	       head->field[HTTP1_TRACEPARENT].n == TRACEPARENT_LEN;
+}
+
 static void plan_replace(struct h2_ahead_entry *entry, struct h2_decoded *d)
 {
-	const struct http1_head *head = &d->head.head;
-
-	if (carrier_is_traceparent() && head->count[HTTP1_TRACEPARENT] == 1 &&
-	    head->field[HTTP1_TRACEPARENT].n == TRACEPARENT_LEN)
+	if (is_replaceable(&d->head.head))
 		entry->action = H2_REPLACE;
 	else
 		h2_fields_leave(d->opened);
+}
+
+/* Our id is not for this host: as in HTTP/1 (inject_head.c) it gets what the caller had sent, or
+ * ids of zeros. */
+static void plan_withhold(struct h2_ahead_entry *entry, const struct h2_block *b,
+			  struct h2_decoded *d)
+{
+	struct span_context before = { .flags = 0 };
+
+	if (!id_is_own_server(d->link.found.span_id)) {
+		plan_restore(entry, b, d);
+		return;
+	}
+	if (!is_replaceable(&d->head.head))
+		return;
+	link_received(&before, &d->link.found);
+	shared_context_set(&d->opened->received, &before);
+	entry->action = H2_RESTORE;
 }
 
 void h2_fields_leave(struct exchange *e)
@@ -78,7 +100,7 @@ void h2_fields_plan(struct h2_ahead_entry *entry, const struct h2_block *b, stru
 	} else if (!request_may_carry(b->c, e)) {
 		count(inject_skipped_target);
 		if (d->link.rewrite)
-			plan_restore(entry, b, d);
+			plan_withhold(entry, b, d);
 	} else if (d->link.rewrite) {
 		plan_replace(entry, d);
 	} else if (trace_id_valid(own.trace_id)) {

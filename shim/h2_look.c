@@ -140,7 +140,7 @@ static void edit_block(struct look *l, const struct whole_block *b,
 		return;
 	}
 	count_edit(entry, e, err);
-	if (!err && entry->action == H2_REPLACE && entry->form == HPACK_INDEXING)
+	if (!err && entry->action != H2_INSERT && entry->form == HPACK_INDEXING)
 		l->c->h2->value_in_table = true;
 }
 

@@ -9,18 +9,24 @@ static char passed[56]; /* what the program found in the request it serves */
 static int served, served_peer;
 
 /* A request with PARENT is read: the program finds our id in it, or PARENT itself. */
-static void serve(bool rewritten)
+static void serve_with(const char *variable, bool rewritten)
 {
 	const char *got;
 
 	spans_main = getpid();
-	fixture_start(rewritten ? "TAGALONG_INBOUND_HEADER=on" : "TAGALONG_INBOUND_HEADER=off");
+	fixture_start(variable);
 	shim_before_close_range(0, ~0u);
 	served = fixture_socket(&served_peer, true, true);
 	got = program_reads(served, served_peer,
 			    "GET /x HTTP/1.1\r\nHost: a\r\ntraceparent: " PARENT "\r\n\r\n");
 	snprintf(passed, sizeof(passed), "%s", traceparent_in(got));
 	cr_assert_eq(strcmp(passed, PARENT) == 0, !rewritten);
+}
+
+static void serve(bool rewritten)
+{
+	serve_with(rewritten ? "TAGALONG_INBOUND_HEADER=on" : "TAGALONG_INBOUND_HEADER=off",
+		   rewritten);
 }
 
 static void expect_all_closed(int fd, int peer)
@@ -224,4 +230,94 @@ Test(h2_replace, leaves_the_programs_own_alone)
 	cr_assert_eq(memcmp(h2_wire.bytes, flow.p, flow.n), 0);
 	expect_all_closed(fd, peer);
 	cr_assert_eq(counted(headers_rewritten), 0);
+}
+
+/* ---- hosts that may not have ours ---- */
+
+static void expect_withheld(unsigned i)
+{
+	cr_assert_str_neq(passed, PARENT);
+	cr_assert_str_eq(on_wire(i), PARENT, "%u of %s", i, wire.p);
+}
+
+Test(h2_replace, gives_a_host_that_may_not_have_ours_what_came_in)
+{
+	int peer, fd;
+
+	serve_with("TAGALONG_PROPAGATE_TO=*.internal", true);
+	for (size_t limit = 1; limit < 900; limit += 3) {
+		fd = fixture_socket(&peer, false, false);
+		flow_begin(&flow);
+		flow_preface(&flow);
+		flow_headers(&flow, 1, true, fields_with("/a", "", passed));
+		flow_headers(&flow, 3, true, fields_with("/a", "", passed));
+		flow_headers(&flow, 5, true, fields_with("/b", "!", passed));
+		flow_headers(&flow, 7, true, fields_with("/b", "", passed));
+		send_flow(fd, limit);
+		for (unsigned i = 0; i < 4; i++)
+			expect_withheld(i);
+		fixture_close(fd, peer);
+	}
+	fixture_close(served, served_peer);
+	expect_no_h2_in_use();
+}
+
+Test(h2_replace, withholds_ours_in_each_literal)
+{
+	static const uint8_t forms[] = { 0x00, 0x10, 0x40 };
+	int peer, fd;
+
+	serve_with("TAGALONG_PROPAGATE_TO=*.internal", true);
+	for (unsigned i = 0; i < 12; i++) {
+		flow_begin(&flow);
+		flow_preface(&flow);
+		by_hand(forms[i % 3], i & 4, i >= 6, passed);
+		fd = fixture_socket(&peer, false, false);
+		send_flow(fd, 77);
+		expect_withheld(0);
+		fixture_close(fd, peer);
+	}
+}
+
+/* The program's table has our id, the peer's what came in. */
+Test(h2_replace, knows_by_host_what_an_index_is_to_mean)
+{
+	char allowed[256];
+	int peer, fd;
+
+	serve_with("TAGALONG_PROPAGATE_TO=*.internal", true);
+	fd = fixture_socket(&peer, false, false);
+	flow_begin(&flow);
+	flow_preface(&flow);
+	flow_headers(&flow, 1, true, fields_with("/a", "", passed));
+	snprintf(allowed, sizeof(allowed),
+		 ":method: GET\n:scheme: http\n:path: /\n:authority: b.internal\ntraceparent: %s\n",
+		 passed);
+	flow_headers(&flow, 3, true, allowed);
+	flow_headers(&flow, 5, true, fields_with("/a", "", passed));
+	send_flow(fd, FLOW_MAX);
+	expect_withheld(0);
+	expect_ours(1, 2);
+	expect_withheld(2);
+	expect_all_closed(fd, peer);
+}
+
+/* Answered, it is not known any more what came in: ids of zeros are no context. */
+Test(h2_replace, withholds_ours_when_the_request_is_over)
+{
+	int peer, fd;
+
+	serve_with("TAGALONG_PROPAGATE_TO=*.internal", true);
+	program_writes(served, RESPONSE);
+	fd = fixture_socket(&peer, false, false);
+	flow_begin(&flow);
+	flow_preface(&flow);
+	flow_headers(&flow, 1, true, fields_with("/a", "", passed));
+	h2_wire_begin(FLOW_MAX);
+	h2_write(fd, flow.p, 0, flow.n, 1, SHIM_CALL_WRITE);
+	cr_assert(transcript_read(&wire, (struct bytes){ h2_wire.bytes, h2_wire.n }));
+	cr_assert_eq(memcmp(on_wire(0), "00-00000000000000000000000000000000-0000000000000000-00",
+			    55),
+		     0, "%s", wire.p);
+	expect_all_closed(fd, peer);
 }
