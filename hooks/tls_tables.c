@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The layout of a table is no promise of OpenSSL's: it is taken from the version, and then proven
- *by what is known of four tables that have names. Anything unexpected, and nothing is done.
- *
- *	1.1.1, 3.0, 3.1: version, flags, mask, new, clear, free, accept, connect, read, peek, write
- *	3.2 to 3.5:      version, flags, mask, new, free, reset, init, clear, deinit, accept, ...
- */
+ * by what is known of four tables that have names. Anything unexpected, and nothing is done. */
 #include "hooks/tls_tables.h"
 
 #include <errno.h>
@@ -22,18 +18,10 @@
 
 typedef const void *(*method_fn)(void);
 
-static const struct tls_layout *layout_of(unsigned long version)
+/* OpenSSL_version_num(): MNNFFPPS, and MNN00PPS from 3.0 on. LibreSSL says 2. */
+static const struct openssl_version *layout_of(unsigned long version)
 {
-	static const struct tls_layout older = { .clear = 3, .free = 4, .read = 7 };
-	static const struct tls_layout newer = { .free = 3, .clear = 6, .read = 10 };
-
-	if (version >> 12 == 0x10101) /* MNNFFPPS: 1.1.1 */
-		return &older;
-	if (version >> 28 != 3) /* MNN00PPS from 3.0 on; LibreSSL says 2 */
-		return NULL;
-	if (version >> 20 <= 0x301)
-		return &older;
-	return version >> 20 <= 0x305 ? &newer : NULL;
+	return openssl_find((uint32_t)(version >> 28), version >> 20 & 0xff, version >> 12 & 0xff);
 }
 
 /* LibreSSL, BoringSSL and AWS-LC have most of the names, but no DANE. */
@@ -78,14 +66,15 @@ static int version_in(const uintptr_t *table)
 }
 
 /* The functions that stream tables share: free, clear, read, peek and write. */
-static bool same_functions(const struct tls_layout *at, const uintptr_t *a, const uintptr_t *b)
+static bool same_functions(const struct openssl_version *at, const uintptr_t *a, const uintptr_t *b)
 {
 	return a[at->free] == b[at->free] && a[at->clear] == b[at->clear] &&
 	       a[at->read] == b[at->read] && a[at->read + 1] == b[at->read + 1] &&
 	       a[at->read + 2] == b[at->read + 2];
 }
 
-static bool all_code(const struct image *m, const struct tls_layout *at, const uintptr_t *table)
+static bool all_code(const struct image *m, const struct openssl_version *at,
+		     const uintptr_t *table)
 {
 	const uintptr_t f[] = { table[at->free],     table[at->clear],   table[at->read - 2],
 				table[at->read - 1], table[at->read],    table[at->read + 1],
@@ -103,7 +92,7 @@ static bool all_code(const struct image *m, const struct tls_layout *at, const u
 
 /* In front of read stand accept and connect: the tables of one side alone have an "undefined"
  * there, the same in both. */
-static bool layout_is_proven(const struct image *m, const struct tls_layout *at)
+static bool layout_is_proven(const struct image *m, const struct openssl_version *at)
 {
 	const uintptr_t *both = table_of(m, "TLS_method"), *server, *client, *dtls;
 	unsigned accept = at->read - 2u, connect = at->read - 1u;
@@ -188,7 +177,7 @@ bool tls_tables_find(struct tls_tables *t, struct shim_tls_library *l, const str
 {
 	unsigned long (*version)(void) =
 		(unsigned long (*)(void))image_find(crypto, "OpenSSL_version_num");
-	const struct tls_layout *at = version ? layout_of(version()) : NULL;
+	const struct openssl_version *at = version ? layout_of(version()) : NULL;
 	const uintptr_t *table;
 
 	*t = (struct tls_tables){ .count = 0 };

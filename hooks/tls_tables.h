@@ -5,17 +5,13 @@
 #define HOOKS_TLS_TABLES_H
 
 #include "base/image.h"
+#include "base/openssl.h"
 #include "shim/shim.h"
 
 #define TLS_TABLES_MAX 64 /* in one library; OpenSSL 3 has 25 */
 
-/* Where in a table a function stands, as an index of words. */
-struct tls_layout {
-	uint8_t free, clear, read;
-};
-
 struct tls_tables {
-	struct tls_layout at;
+	struct openssl_version at;
 	uintptr_t *table[TLS_TABLES_MAX];
 	unsigned count;
 	uintptr_t from, to; /* all of them lie in here: whole pages */

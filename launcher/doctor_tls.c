@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/openssl.h"
 #include "launcher/doctor.h"
 
 #define LIBRARIES_MAX 128 /* looked at for one program */
@@ -17,7 +18,7 @@
 #define TRIPLET "x86_64-linux-gnu"
 #endif
 
-#define FOLLOWED "OpenSSL 1.1.1 and 3.0 to 3.5 and GnuTLS since 3.4 are followed."
+#define FOLLOWED OPENSSL_KNOWN " and GnuTLS since 3.4 are followed."
 
 /* Names are copied: the files they stand in are closed again. */
 struct libraries {
@@ -61,14 +62,12 @@ static bool read_version(const struct elf_file *elf, char version[static VERSION
 	return false;
 }
 
-/* As hooks/tls_tables.c has it. */
 static bool is_followed(const char *version)
 {
 	unsigned major = 0, minor = 0, fix = 0;
 
-	if (sscanf(version, "%u.%u.%u", &major, &minor, &fix) != 3)
-		return false;
-	return (major == 3 && minor <= 5) || (major == 1 && minor == 1 && fix == 1);
+	return sscanf(version, "%u.%u.%u", &major, &minor, &fix) == 3 &&
+	       openssl_find(major, minor, fix);
 }
 
 static bool say_openssl(struct findings *f, const char *path, const char *version)
