@@ -1,50 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What TLS does besides carrying bytes: data before the handshake is over, sessions taken up again, records that hold
-many requests or a piece of one. Servers and clients say what they say untraced."""
+"""What TLS does besides carrying bytes: sessions taken up again, records that hold many requests or a piece of one.
+Clients say what they say untraced."""
 import socket
 import ssl
 
-import pytest
-
 from harness import servers
-from harness.certificates import Certificates
-from harness.spans import SERVER
 from harness.wait import wait_for
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return Certificates(tmp_path_factory.mktemp("tls"))
-
-
-def nginx(run, c, more="", **options):
+def nginx(run, c):
     return servers.nginx(run, f"""ssl_certificate {c.path("server.pem")}; ssl_certificate_key {c.path("server.key")};
-        {more} location / {{ return 200 "early $ssl_early_data parent $http_traceparent"; }}""", listen="ssl",
-                         name="server", **options)
+        location / {{ return 200 ok; }}""", listen="ssl", name="server")
 
 
 def request(path, *more):
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: h", "Connection: close", *more, "", ""]).encode()
-
-
-def s_client(run, c, port, *words, data=b"", **options):
-    return run.call(["openssl", "s_client", "-CAfile", c.path("ca.pem"), "-connect", f"127.0.0.1:{port}", *words],
-                    "client", input=data, **options).out
-
-
-@pytest.mark.parametrize("client_traced", [False, True])
-def test_early_data_is_served_as_it_came(run, certificates, client_traced):
-    """RFC 8446 section 2.3. A client's early data gets no header: it may have to be sent again."""
-    port = nginx(run, certificates, "ssl_protocols TLSv1.3; ssl_early_data on;")
-    session, early = run.tmp / "session", run.tmp / "early"
-    s_client(run, certificates, port, "-quiet", "-sess_out", session, "-ign_eof", data=request("/first"), traced=False)
-    early.write_bytes(request("/early"))
-    said = s_client(run, certificates, port, "-ign_eof", "-sess_in", session, "-early_data", early,
-                    traced=client_traced)
-    assert b"Early data was accepted" in said and b"early 1 parent " in said, said
-    first, second = (run.spans.wait(1, service="server", kind=SERVER, path=p)[0] for p in ("/first", "/early"))
-    assert first.trace_id != second.trace_id
-    assert all(s["http.response.status_code"] == 200 for s in (first, second))
 
 
 def test_resumed_sessions(run, certificates):
