@@ -25,4 +25,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 1024
 
-Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+
+if __name__ == "__main__":
+    Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

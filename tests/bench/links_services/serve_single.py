@@ -4,20 +4,11 @@ import http.server
 import sys
 
 import ask
+import serve_http_server
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        ask.answer(self.path, self.send)
-
-    def send(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "3")
-        self.end_headers()
-        self.wfile.write(b"ok\n")
-
-    def log_message(self, *args):
-        pass
+class Handler(serve_http_server.Handler):
+    protocol_version = "HTTP/1.0"
 
 
 class Server(http.server.HTTPServer):
@@ -25,5 +16,6 @@ class Server(http.server.HTTPServer):
 
     def service_actions(self):
         ask.get(f"http://127.0.0.1:{ask.UPSTREAM}/background")
+
 
 Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever(poll_interval=0.01)
