@@ -188,7 +188,7 @@ void tls_learn_below(const struct shim_tls_library *l, struct tls_place *p)
 	if (l->in_init(ssl))
 		return;
 	p->searched = true;
-	/* To ask OpenSSL for the descriptor of nothing is an error, which the program would find. */
+	/* To ask OpenSSL for that of nothing is an error, which the program would find. */
 	below = l->why || l->get_rbio(ssl) ? l->get_fd(ssl) : -1;
 	if (below < 0 && l->get_client_random(ssl, random, TLS_RANDOM) == TLS_RANDOM)
 		below = tls_hello_find(random, &serial);
