@@ -10,6 +10,7 @@ from harness import paths, servers, tls_servers
 from harness.certificates import Certificates
 from harness.ports import free_port
 from harness.spans import CLIENT, SERVER
+from harness.wait import wait_for
 
 SERVICES = paths.SERVICES
 SIZES = {"small": 10, "record": 16384, "records": 49153, "large": 3_000_001}
@@ -327,3 +328,38 @@ def test_gnutls_cli_says_a_request(run, certificates, words):
     asked, answered = (run.spans.one(service=s, path="/hand") for s in ("client", "server"))
     assert answered.parent_id == asked.span_id
     assert said.count(b"HTTP/1.") == 1
+
+
+@pytest.mark.parametrize("client_traced", [False, True])
+def test_early_data_is_a_request_once(run, certificates, client_traced):
+    """RFC 8446 section 2.3. A client's early data gets no header: it may have to be sent again."""
+    port = gnutls_serv(run, certificates, "--http", "--earlydata", "--maxearlydata", "8000")
+    early = run.tmp / "early"
+    early.write_bytes(get("/early", "Connection: close\r\n"))
+    client = run.start(["gnutls-cli", "--x509cafile", certificates.path("ca.pem"), "--logfile", "/dev/null",
+                        "--waitresumption", "--resume", "--earlydata", early, "-p", port, "localhost"],
+                       "client", traced=client_traced, stdin=subprocess.PIPE)
+    client.p.stdin.write(get("/late"))  # without which the server would not look
+    client.p.stdin.flush()
+    wait_for(lambda: client.log().count("HTTP/1.0 200 OK") == 1, what="an answer")
+    answered = run.spans.one(service="server", path="/early")
+    assert not answered.parent_id and answered["http.response.status_code"] == 200
+    assert not run.spans.select(service="client")
+
+
+@pytest.mark.parametrize("how", ["threads", "late"])
+def test_a_thread_that_asks_by_gnutls_is_known(run, certificates, how):
+    """Who answers in clear text and asks by GnuTLS; "late": the library is opened by the first request."""
+    up = python(run, certificates)
+    port = free_port()
+    words = ["late"] if how == "late" else []
+    run.start([paths.PYTHON, SERVICES / "relay_pycurl.py", port, up, "https", certificates.path("ca.pem"),
+               *words], "relay", port=port)
+    for i in range(3):
+        run.call(["curl", "-sS", f"http://localhost:{port}/r/{i}"], traced=False)
+    for i in range(3):
+        came = run.spans.one(service="relay", kind=SERVER, path=f"/r/{i}")
+        asked = run.spans.one(service="relay", kind=CLIENT, path=f"/out/{i}")
+        answered = run.spans.one(service="server", path=f"/out/{i}")
+        assert asked.parent_id == came.span_id and answered.parent_id == asked.span_id
+        assert asked["url.full"] == f"https://localhost:{up}/out/{i}"

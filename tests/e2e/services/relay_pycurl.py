@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """http.server with a thread a connection, calling out by a multi handle of pycurl for each request:
-relay_pycurl.py PORT UPSTREAM. With "late" behind them, pycurl is loaded by the first request."""
+relay_pycurl.py PORT UPSTREAM. With "late" behind them, pycurl is loaded by the first request; with
+"https AUTHORITY" it asks by TLS."""
 import http.server
 import io
 import sys
 
+AUTHORITY = sys.argv[sys.argv.index("https") + 1] if "https" in sys.argv else None
 if "late" not in sys.argv:
     import pycurl
 
@@ -16,7 +18,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         global pycurl
         import pycurl
         got, curl, multi = io.BytesIO(), pycurl.Curl(), pycurl.CurlMulti()
-        curl.setopt(pycurl.URL, f"http://127.0.0.1:{sys.argv[2]}{self.path.replace('/r/', '/out/')}")
+        there = "https://localhost" if AUTHORITY else "http://127.0.0.1"
+        curl.setopt(pycurl.URL, f"{there}:{sys.argv[2]}{self.path.replace('/r/', '/out/')}")
+        if AUTHORITY:
+            curl.setopt(pycurl.CAINFO, AUTHORITY)
         curl.setopt(pycurl.HTTPHEADER, ["X-Name: relay"])
         curl.setopt(pycurl.WRITEDATA, got)
         multi.add_handle(curl)
