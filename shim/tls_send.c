@@ -49,6 +49,23 @@ static void note_corked(struct tls_place *p, size_t handed, size_t told)
 		p->cork_added += handed - told;
 }
 
+/* There was no memory to copy what the program does not pass again: it is told less. */
+static int finish_uncopied(const struct shim_tls_library *l, void *ssl, struct tls_place *p,
+			   size_t *written)
+{
+	int result;
+
+	if (p->kept)
+		return shim_tls_write(l, ssl, p->kept, p->done, written);
+	result = l->write(ssl, NULL, 0, written);
+	if (result > 0) {
+		*written += p->done;
+		p->done = 0;
+		p->again = false;
+	}
+	return result;
+}
+
 ssize_t shim_tls_send(const struct shim_tls_library *l, void *ssl, const void *buf, size_t len)
 {
 	struct tls_place *p = tls_place(l, ssl);
@@ -58,10 +75,11 @@ ssize_t shim_tls_send(const struct shim_tls_library *l, void *ssl, const void *b
 	if (p && p->copy) {
 		buf = p->copy;
 		len = p->copy_n;
-	} else if (p && !len && p->done) { /* it has not been copied: as much as has been told */
-		len = p->done;
 	}
-	result = shim_tls_write(l, ssl, buf, len, &written);
+	if (p && !len && waits(p))
+		result = finish_uncopied(l, ssl, p, &written);
+	else
+		result = shim_tls_write(l, ssl, buf, len, &written);
 	if (!p)
 		return result > 0 ? (ssize_t)written : result;
 	if (result > 0) {

@@ -111,6 +111,35 @@ Test(tls_gnutls, keeps_nothing_of_a_write_that_is_never_repeated)
 	expect_nothing_left();
 }
 
+/* The connection is followed no more, but the request arrives; the program may be told less. */
+Test(tls_gnutls, sends_requests_whole_without_memory_for_a_copy)
+{
+	static void *blocks[BLOCK_LARGE_COUNT];
+	size_t size, n;
+	char *text = request(30000, &n);
+
+	for (unsigned i = 0; i < BLOCK_LARGE_COUNT; i++)
+		blocks[i] = block_get(BLOCK_LARGE, &size);
+	for (size_t h = 0; h < 5; h++) {
+		for (enum repeating how = 0; how < REPEATINGS; how++) {
+			begin(1000);
+			ends_open(&p, holds[h], "1.3");
+			for (size_t done = 0; done < n;)
+				done += say_once(&p.client, text + done, n - done, how, &server,
+						 &p.server);
+			hear_all(&server, &p.server, n);
+			hear_from(&server, &p.server);
+			cr_assert_leq(take_out_traceparent(&server), 1);
+			cr_assert(server.n == n && memcmp(server.bytes, text, n) == 0);
+			ends_close(&p);
+		}
+	}
+	for (unsigned i = 0; i < BLOCK_LARGE_COUNT; i++)
+		block_put(blocks[i]);
+	free(text);
+	expect_nothing_left();
+}
+
 Test(tls_gnutls, says_what_the_library_says)
 {
 	char byte;
