@@ -49,7 +49,8 @@ static void note_corked(struct tls_place *p, size_t handed, size_t told)
 		p->cork_added += handed - told;
 }
 
-/* There was no memory to copy what the program does not pass again: it is told less. */
+/* What the program does not pass again has not been copied (no memory, or begun before the library
+ * was found): it is told less, and the shim does not learn what has left. */
 static int finish_uncopied(const struct shim_tls_library *l, void *ssl, struct tls_place *p,
 			   size_t *written)
 {
@@ -57,6 +58,7 @@ static int finish_uncopied(const struct shim_tls_library *l, void *ssl, struct t
 
 	if (p->kept)
 		return shim_tls_write(l, ssl, p->kept, p->done, written);
+	tls_leave_alone(p);
 	result = l->write(ssl, NULL, 0, written);
 	if (result > 0) {
 		*written += p->done;

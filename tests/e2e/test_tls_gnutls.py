@@ -301,6 +301,23 @@ proxy.server = ("" => (("host" => "127.0.0.1", "port" => {up.port})))""")
         assert received.context()[:2] == (passed.trace_id, passed.span_id)
 
 
+@pytest.mark.parametrize("how", ["--http1.1", "--http2"])
+def test_a_header_is_put_in_for_a_proxy(run, certificates, upstreams, how):
+    """Room for it is kept when the session is read, and what the library holds then is read at once."""
+    up = upstreams(lambda r: r.body or b"nothing")
+    port = lighttpd(run, certificates, f"""
+proxy.server = ("" => (("host" => "127.0.0.1", "port" => {up.port})))""", env={"TAGALONG_INBOUND_HEADER": "on"})
+    curl = ["curl", "-sS", how, "--cacert", certificates.path("ca.pem"), "-H", "Expect:"]
+    for i, size in enumerate([0, 1, 900, 1000, 4000, 16000, 16384, 20000, 1_000_001]):
+        file, body = content(run, size)
+        url = f"https://localhost:{port}/{i}"
+        assert run.call([*curl, "--data-binary", f"@{file}", url], traced=False).out == (body or b"nothing")
+        came = run.spans.one(service="server", kind=SERVER, path=f"/{i}")
+        passed = run.spans.one(service="server", kind=CLIENT, path=f"/{i}")
+        assert passed.parent_id == came.span_id and passed.link == "header" and not came.parent_id
+        assert up.received[i].context()[:2] == (passed.trace_id, passed.span_id)
+
+
 # ---- not HTTP, and by hand ----
 def gnutls_cli(run, certs, port, text, *words, **options):
     return run.call(["gnutls-cli", "--x509cafile", certs.path("ca.pem"), "--logfile", "/dev/null", *words,

@@ -4,6 +4,7 @@
 #include "gnutls_fixture.h"
 
 TestSuite(tls_gnutls, .init = start_gnutls, .timeout = 120);
+TestSuite(tls_gnutls_late, .init = start_bare_gnutls, .timeout = 60);
 
 static struct ends p;
 static struct heard server, client;
@@ -138,6 +139,51 @@ Test(tls_gnutls, sends_requests_whole_without_memory_for_a_copy)
 		block_put(blocks[i]);
 	free(text);
 	expect_nothing_left();
+}
+
+/* The library is found while it holds a record of a request that nobody has looked at, of sessions
+ * whose making nobody has seen. */
+static void found_late(enum repeating how)
+{
+	size_t n, taken;
+	char *text = request(3000, &n);
+	const char *pass = how == REPEAT_NOTHING ? NULL : text;
+	ssize_t r;
+
+	begin(1000);
+	ends_open(&p, 64, "1.3");
+	cr_assert_eq(gnutls_record_send(p.client.session, text, n), GNUTLS_E_AGAIN);
+	hook_gnutls_look();
+	do {
+		hear_from(&server, &p.server);
+		r = gnutls_record_send(p.client.session, pass, pass ? n : 0);
+	} while (is_waiting(r));
+	cr_assert_eq(r, (ssize_t)n);
+	hear_all(&server, &p.server, n);
+	cr_assert(server.n == n && memcmp(server.bytes, text, n) == 0);
+	answer(how);
+	cr_assert_eq(counted(exchanges_server), 1);
+	cr_assert_eq(counted(headers_injected), 0);
+	/* And then as ever. */
+	server.n = taken = 0;
+	while (taken < n)
+		taken += say_once(&p.client, text + taken, n - taken, how, &server, &p.server);
+	hear_all(&server, &p.server, n + (pass ? 70 : 0));
+	cr_assert_eq(take_out_traceparent(&server), pass ? 1 : 0);
+	cr_assert(server.n == n && memcmp(server.bytes, text, n) == 0);
+	ends_close(&p);
+	free(text);
+	expect_nothing_left();
+}
+
+Test(tls_gnutls_late, goes_on_with_a_write_that_was_begun_before)
+{
+	found_late(REPEAT_SAME);
+}
+
+Test(tls_gnutls_late, goes_on_with_it_without_its_bytes)
+{
+	found_late(REPEAT_NOTHING);
 }
 
 Test(tls_gnutls, says_what_the_library_says)
