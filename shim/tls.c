@@ -17,6 +17,7 @@
 
 #define LOOKS_MAX   16       /* walks over the loaded objects: a library may be loaded late */
 #define EARLY_MAX   64       /* connections of a process at which libraries are looked for */
+#define PARTS       3        /* of the table, the first of which is filled first */
 #define FRESH       4096     /* objects remembered between their making and their first use */
 #define ENABLE_KTLS (1 << 3) /* SSL_OP_ENABLE_KTLS: the kernel may encrypt, out of sight */
 
@@ -94,16 +95,25 @@ int tls_number(const struct tls_place *p)
 	return TLS_FIRST + (int)(p - atomic_load_explicit(&places, memory_order_relaxed));
 }
 
+/* Where an object may be, the likeliest first. Objects come and go at ever other addresses, and
+ * what was touched once stays resident: the beginning of the table is filled before more is used.
+ */
 static struct tls_place *nth(const void *ssl, unsigned i)
 {
-	uint64_t h = hash_mix(0, (uintptr_t)ssl);
+	static const struct {
+		uint32_t from, n;
+	} parts[PARTS] = { { 0, 512 }, { 512, 3584 }, { 4096, TLS_PLACES - 4096 } };
+	uint32_t h = (uint32_t)hash_mix(0, (uintptr_t)ssl);
+	uint32_t n = parts[i / TLS_WINDOW].n, at = (uint32_t)((uint64_t)h * n >> 32);
 
-	return &atomic_load_explicit(&places, memory_order_acquire)[(h + i) % TLS_PLACES];
+	at += i % TLS_WINDOW;
+	at = parts[i / TLS_WINDOW].from + (at < n ? at : at - n);
+	return &atomic_load_explicit(&places, memory_order_acquire)[at];
 }
 
 static struct tls_place *find(const void *ssl)
 {
-	for (unsigned i = 0; i < TLS_WINDOW; i++)
+	for (unsigned i = 0; i < PARTS * TLS_WINDOW; i++)
 		if (atomic_load_explicit(&nth(ssl, i)->ssl, memory_order_acquire) == ssl)
 			return nth(ssl, i);
 	return NULL;
@@ -127,7 +137,7 @@ static bool take_fresh(const void *ssl)
 
 static struct tls_place *add(const void *ssl)
 {
-	for (unsigned i = 0; i < TLS_WINDOW; i++) {
+	for (unsigned i = 0; i < PARTS * TLS_WINDOW; i++) {
 		struct tls_place *p = nth(ssl, i);
 		const void *none = NULL;
 

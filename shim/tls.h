@@ -9,7 +9,7 @@
 
 #define TLS_FIRST  0x40000000 /* the number of place 0 */
 #define TLS_PLACES 16384      /* objects followed at once; a power of two */
-#define TLS_WINDOW 16         /* places an object may have */
+#define TLS_WINDOW 16         /* places an object may have in each part of the table */
 
 /* What an object waits for: SSL_want(). */
 enum tls_want { TLS_WANT_NOTHING = 1, TLS_WANT_WRITING = 2, TLS_WANT_READING = 3 };
