@@ -3,7 +3,9 @@
 an id in every path. Shared by tests/bench/links and tests/e2e/test_links_python.py."""
 import pathlib
 import random
+import shutil
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
@@ -11,6 +13,8 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from harness import paths                               # noqa: E402
 from harness.load import drive, judge                   # noqa: E402
 from harness.ports import free_port                     # noqa: E402
+from harness.run import Run                             # noqa: E402
+from harness.upstream import Upstream                   # noqa: E402
 from harness.wait import Timeout, wait_for              # noqa: E402
 
 SERVICES = ROOT / "tests" / "bench" / "links_services"
@@ -29,7 +33,10 @@ SYNC = ["before", "between", "pool", "fresh", "names", "thread", "lost"]
 class Program:
     """One kind of service: `command(port)` serves; `client` is what it asks with."""
 
-    def __init__(self, command, shapes, client, env=None):
+    lost = LOST         # shapes where no parent is the right answer
+    judged = None       # another judge than verdict()
+
+    def __init__(self, command, shapes, client="", env=None):
         self.command, self.shapes, self.client, self.env = command, shapes, client, env or {}
 
     def start(self, run, upstream, python=paths.PYTHON, **env):
@@ -38,6 +45,26 @@ class Program:
                "TAGALONG_STATS": "true", **self.env, **env}
         run.start([python, *self.command(port)], SERVICE, port=port, env=env, cwd=SERVICES)
         return port
+
+    def cells(self, options):
+        """(shape, in flight, verdict) of one process."""
+        tmp = pathlib.Path(tempfile.mkdtemp(prefix="tagalong-links-"))
+        tmp.chmod(0o777)
+        run, up = Run(tmp), Upstream(answered)
+        env = {"BACKGROUND": 1, "OTEL_BSP_MAX_QUEUE_SIZE": 65536}
+        if options.off:
+            env["TAGALONG_PYTHON"] = "off"
+        try:
+            port = self.start(run, up.port, options.python, **env)
+            for shape in self.shapes:
+                for in_flight in map(int, options.in_flight.split(",")):
+                    if not options.shape or shape == options.shape:
+                        yield shape, in_flight, cell(run, up, port, shape, options.requests,
+                                                     in_flight, self.judged)
+        finally:
+            run.close()
+            up.close()
+            shutil.rmtree(tmp, ignore_errors=True)
 
 
 def script(name):
@@ -99,7 +126,7 @@ def answered(request):
     return b"out " + request.path.encode()
 
 
-def cell(run, up, port, shape, n, in_flight, **options):
+def cell(run, up, port, shape, n, in_flight, judged=None, **options):
     """Sends n requests of one shape and judges what became of them."""
     start = len(up.received)
     random.seed(shape)
@@ -110,7 +137,7 @@ def cell(run, up, port, shape, n, in_flight, **options):
     each = 3 if shape.split("-")[-1] in ("between", "gather") else 2
     wait_for(lambda: sum(r.path != "/background" for r in up.received[start:]) >= n * each, 30)
     received = up.received[start:]
-    return verdict(run, received)
+    return (judged or verdict)(run, received)
 
 
 def verdict(run, received):

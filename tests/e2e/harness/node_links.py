@@ -70,8 +70,9 @@ class Links:
 
     def count(self, path_of_server):
         counts = Counts()
-        seen = self.seen()
-        for span in self.run.spans.select(service="service", kind=CLIENT):
+        spans = self.run.spans.select(service="service", kind=CLIENT)
+        seen = self.seen()      # later than the spans: the service goes on by itself
+        for span in spans:
             truth = os.path.dirname(seen[span.span_id])
             if not span.parent_id:
                 counts["background" if truth == "/background" else "orphan"] += 1
