@@ -71,10 +71,11 @@ static bool consider(void *arg, const struct image *m)
 		s.found = *m;
 	else
 		objects_each(is_its_crypto, &s);
-	/* One that has our functions already is not proven: they are no code of its own. */
+	/* One that has our functions already is not proven: they are no code of its own. The place
+	 * is taken first: a child of who is at it has what there is by then, and may look on. */
 	if (s.found.phdr && tls_tables_find(&tables, &library[libraries], m, &s.found) &&
-	    shim_tls_start() && tls_tables_replace(&tables, &functions[libraries]))
-		libraries++;
+	    shim_tls_start())
+		tls_tables_replace(&tables, &functions[libraries++]);
 	return false;
 }
 
