@@ -86,19 +86,23 @@ NGHTTP2_A    := $(shell $(CC) -print-file-name=libnghttp2.a)
 .SECONDARY:
 all: $(B)/libtagalong.so $(B)/libtagalong-nop.so $(B)/tagalong $(B)/tagalong-node.cjs
 
+# What programs may be starting with just now is there whole or not at all.
 # The freestanding library: nothing DT_NEEDED, no symbol version, only the names of symbols.def seen.
 $(B)/libtagalong.so: $(LIB_OBJS) hooks/exports.map
 	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--version-script=hooks/exports.map -Wl,--exclude-libs,ALL \
 		-Wl,--hash-style=both -Wl,-z,now,-z,relro,-z,noexecstack,-z,nodelete -Wl,--build-id -Wl,-soname,libtagalong.so \
-		-o $@ $(filter %.o,$^) $(PROTOBUF_C_A) $(NGHTTP2_A)
+		-o $@.new $(filter %.o,$^) $(PROTOBUF_C_A) $(NGHTTP2_A)
+	@mv $@.new $@
 
 $(B)/libtagalong-nop.so: $(NOP_OBJS) hooks/exports.map
 	$(call Q,LD)$(CC) -shared -nostdlib -Wl,--version-script=hooks/exports.map -Wl,--hash-style=both -Wl,-z,now,-z,relro,-z,noexecstack,-z,nodelete \
-		-o $@ $(filter %.o,$^)
+		-o $@.new $(filter %.o,$^)
+	@mv $@.new $@
 
 # Of base/ and exporter/ the command takes what it uses.
 $(B)/tagalong: $(CMD_OBJS) $(B)/libcommand.a
-	$(call Q,LD)$(CC) $(LDFLAGS) -o $@ $^ $(CMD_NEEDS)
+	$(call Q,LD)$(CC) $(LDFLAGS) -o $@.new $^ $(CMD_NEEDS)
+	@mv $@.new $@
 $(B)/libcommand.a: $(CMD_LIBS)
 	@rm -f $@
 	$(call Q,AR)ar rcs $@ $^
