@@ -84,6 +84,13 @@ static inline bool python_has(const struct python_object *o)
 	return type == python.type_type;
 }
 
+/* Whether it is a type, of the plain kind: only of one may the rest be looked at. What stands under
+ * a name in a module is the program's affair. */
+static inline bool python_is_type(const struct python_object *o)
+{
+	return python_type(o) == python.type_type;
+}
+
 /* A type's name: behind the head of an object with a size. */
 static inline const char *python_type_name(const struct python_object *type)
 {

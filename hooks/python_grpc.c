@@ -295,6 +295,7 @@ void python_grpc_find(void)
 	if (!type)
 		return;
 	done = true;
-	objects_each(replace_in, type);
+	if (python_is_type(type))
+		objects_each(replace_in, type);
 	python.Py_DecRef(type);
 }

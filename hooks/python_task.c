@@ -128,7 +128,8 @@ void python_task_find(void)
 	if (!type)
 		return;
 	slot = (init_fn *)(void *)((char *)type + TYPE_INIT);
-	if (strcmp(python_type_name(type), "_asyncio.Task") == 0 && init_is_at(type, slot)) {
+	if (python_is_type(type) && strcmp(python_type_name(type), "_asyncio.Task") == 0 &&
+	    init_is_at(type, slot)) {
 		real_init = *slot;
 		__atomic_store_n(slot, task_init, __ATOMIC_RELEASE);
 	}

@@ -117,3 +117,9 @@ def test_other_interpreters_of_the_process_are_left_alone(run, upstreams):
           for where in ("/main", "/other")}
     assert {s.link for s in by["/main"]} == {"flow"} and len(by["/main"]) == 20
     assert "flow" not in {s.link for s in by["/other"]} and len(by["/other"]) == 10
+
+
+@pytest.mark.parametrize("other", ["int", "None", "str"])
+def test_what_programs_put_under_names_of_the_interpreters_is_not_looked_into(run, other):
+    run.call([paths.PYTHON, paths.SERVICES / "changed_modules.py", other], "svc")
+    assert len(run.spans.wait(6, service="svc")) == 6
