@@ -34,6 +34,7 @@ struct thread_state {
 	uint32_t exchange; /* pool index + 1 of the exchange this thread serves, 0 none */
 	uint32_t exchange_gen; /* its generation: a closed exchange is never taken for a new one */
 	int wait_fd;           /* the last wait was a poll of this fd alone: fd + 1, else 0 */
+	uint64_t wait_serial;  /* of the connection it named then: numbers are given anew */
 	bool private_descriptors; /* has a descriptor table of its own: own_fd_private() */
 	bool waits_on_inbound; /* ever waited on a set with an inbound connection: an event loop */
 	bool asks_for_nobody;  /* wrote a request with none of its own open: shim/link.h */

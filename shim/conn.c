@@ -167,6 +167,13 @@ struct conn *conn_glance(int fd, uint32_t *generation)
 	return at(fd) == c ? c : NULL;
 }
 
+uint64_t conn_serial_of(int fd)
+{
+	const struct conn *c = at(fd);
+
+	return c ? atomic_load_explicit(&c->serial, memory_order_relaxed) : 0;
+}
+
 bool conn_taken_over(const struct conn *c, int fd, uint32_t generation)
 {
 	uint32_t now = 0;

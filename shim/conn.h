@@ -115,6 +115,8 @@ uint32_t conn_index(const struct conn *c);
 /* The connection behind fd without its lock, to be remembered over a call: conn_reacquire() tells
  * whether it still is. NULL: not tracked. */
 struct conn *conn_glance(int fd, uint32_t *generation);
+/* The serial of the connection that fd names now, without its lock; 0: none is tracked. */
+uint64_t conn_serial_of(int fd);
 /* What fd named when it was glanced at was closed, and another connection was given the number. */
 bool conn_taken_over(const struct conn *c, int fd, uint32_t generation);
 

@@ -30,8 +30,6 @@ static bool ready(int fd)
 		shim_fork_child();
 	if (shim_tracked(fd))
 		shim_before_close(fd);
-	if (thread_state.wait_fd == fd + 1)
-		thread_state.wait_fd = 0; /* that was another one of this number */
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include "exporter/exporter.h"
 #include "shim/caller.h"
 #include "shim/carrier.h"
+#include "shim/conn.h"
 #include "shim/process_state.h"
 
 struct bytes link_rule_name(enum link_rule rule)
@@ -252,7 +253,8 @@ void link_on_accept(void)
 void link_on_request_read(struct exchange *e, int fd, bool dontwait, bool pipelined)
 {
 	struct thread_state *t = &thread_state;
-	bool alone = !leaves_one_open(), waited = t->wait_fd == fd + 1;
+	bool alone = !leaves_one_open(),
+	     waited = t->wait_fd == fd + 1 && t->wait_serial == conn_serial_of(fd);
 
 	if (!alone && !pipelined)
 		process_flag_set(other_answered);

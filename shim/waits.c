@@ -26,13 +26,21 @@ static struct thread_state *observer(void)
 	return t->vfork_child || t->waits_on_inbound ? NULL : t;
 }
 
+static void waited_for(struct thread_state *t, int fd)
+{
+	t->wait_fd = fd + 1;
+	t->wait_serial = conn_serial_of(fd);
+}
+
 void shim_on_poll(const struct pollfd *fds, nfds_t n)
 {
 	struct thread_state *t = observer();
 
 	if (!t)
 		return;
-	t->wait_fd = n == 1 ? fds[0].fd + 1 : 0;
+	t->wait_fd = 0;
+	if (n == 1)
+		waited_for(t, fds[0].fd);
 	for (nfds_t i = 0; n > 1 && i < n; i++)
 		if (is_inbound(fds[i].fd))
 			t->waits_on_inbound = true;
@@ -54,7 +62,9 @@ void shim_on_select(int n, const fd_set *readable, const fd_set *writable)
 		last = fd;
 		inbound |= is_inbound(fd);
 	}
-	t->wait_fd = members == 1 ? last + 1 : 0;
+	t->wait_fd = 0;
+	if (members == 1)
+		waited_for(t, last);
 	if (members > 1 && inbound)
 		t->waits_on_inbound = true;
 }

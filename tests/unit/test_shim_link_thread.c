@@ -140,6 +140,26 @@ Test(link_thread, does_not_take_a_wait_for_another_of_the_same_number, .init = s
 	expect_rule("none");
 }
 
+/* Another thread closes what this one has waited for, and accepts the next. */
+static void exchange_for_another(void *fd)
+{
+	fixture_close(*(int *)fd, inbound_peer);
+	*(int *)fd = fixture_socket(&inbound_peer, true, false);
+}
+
+Test(link_thread, does_not_take_a_wait_for_what_others_have_closed, .init = start,
+     .fini = spans_stop)
+{
+	int fd = fixture_socket(&inbound_peer, true, false), waited = fd;
+
+	poll_alone(fd);
+	in_thread(exchange_for_another, &fd);
+	cr_assert_eq(fd, waited);
+	program_reads(fd, inbound_peer, REQUEST);
+	ask();
+	expect_rule("none");
+}
+
 Test(link_thread, does_not_take_a_read_that_would_not_have_waited, .init = start,
      .fini = spans_stop)
 {
