@@ -141,6 +141,12 @@ class Passing(Fpm):
         return v
 
 
+class ModPhp(Runtime):
+    """In processes of one thread, that reads, asks and answers."""
+
+    lost = ()
+
+
 def mod_php(run, port):
     conf = (SOURCES / "apache.conf").read_text()
     for what, value in (("TMP", run.tmp), ("PORT", port)):
@@ -165,8 +171,8 @@ RUNTIMES = {
     "PHP-FPM behind nginx, curl": Fpm(None, PHP, "curl", CURL),
     "PHP-FPM behind nginx, streams": Fpm(None, PHP[:-2], "streams"),
     "PHP-FPM passing its traceparent on, curl": Passing(None, PHP, "curl", {**CURL, "PASS": 1}),
-    "PHP in Apache, curl": Runtime(mod_php, PHP, "curl", CURL),
-    "PHP in Apache, streams": Runtime(mod_php, PHP[:-2], "streams"),
+    "PHP in Apache, curl": ModPhp(mod_php, PHP, "curl", CURL),
+    "PHP in Apache, streams": ModPhp(mod_php, PHP[:-2], "streams"),
     "libevent": Runtime(compiled("serve_libevent.c", compiler=["gcc", "-std=gnu11"], libs=["-levent"]), LOOP),
     "Boost.Asio, a thread a connection": Runtime(asio("sync", 1), [*LOOP]),
     "Boost.Asio, a loop": Runtime(asio("async", 1), [*LOOP, "lost"]),
