@@ -75,3 +75,17 @@ bool objects_each(bool (*fn)(void *arg, const struct image *m), void *arg)
 	}
 	return true;
 }
+
+bool object_is_relocated(const struct image *m)
+{
+	uintptr_t page = image_page_size();
+
+	for (size_t i = 0; i < m->phdr_count; i++) {
+		uintptr_t start = (m->base + m->phdr[i].p_vaddr) & ~(page - 1);
+		uintptr_t end = (m->base + m->phdr[i].p_vaddr + m->phdr[i].p_memsz) & ~(page - 1);
+
+		if (m->phdr[i].p_type == PT_GNU_RELRO && start < end)
+			return !memory_writable_now((void *)start);
+	}
+	return true;
+}

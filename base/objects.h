@@ -12,4 +12,9 @@
  * there is no list, or the loader is changing it. */
 bool objects_each(bool (*fn)(void *arg, const struct image *m), void *arg);
 
+/* Loaders list an object, and say that all is settled, before they relocate it: until then nothing
+ * of it may be called. They protect what is read-only afterwards last of all; an object that has no
+ * such memory is taken for relocated. */
+bool object_is_relocated(const struct image *m);
+
 #endif

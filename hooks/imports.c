@@ -139,7 +139,7 @@ static bool is_library(void *arg, const struct image *m)
 	struct search *s = arg;
 	struct imported *l = s->wanted;
 
-	if (!image_name(m) || !image_find(m, l->known_by))
+	if (!image_name(m) || !image_find(m, l->known_by) || !object_is_relocated(m))
 		return false;
 	if (l->import[0].name ? !is_ours(l, m) : !l->find(l->import, m))
 		return false;

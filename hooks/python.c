@@ -210,8 +210,15 @@ static bool find_interpreter(void *arg, const struct image *m)
 	(void)arg;
 	if (!image_find(m, "PyContextVar_New"))
 		return false;
-	interpreter = python_api_find(m) ? FOUND_REPLACED : FOUND_UNKNOWN;
+	if (object_is_relocated(m))
+		interpreter = python_api_find(m) ? FOUND_REPLACED : FOUND_UNKNOWN;
 	return true;
+}
+
+/* A module that is being loaded just now is found by the next look. */
+static bool is_module(const struct image *m, const char *init)
+{
+	return image_find(m, init) && object_is_relocated(m);
 }
 
 static bool find_modules(void *arg, const struct image *m)
@@ -222,13 +229,13 @@ static bool find_modules(void *arg, const struct image *m)
 						 "pending",      "shutdown", NULL };
 
 	(void)arg;
-	if (sockets == FOUND_NOT && image_find(m, "PyInit__socket"))
+	if (sockets == FOUND_NOT && is_module(m, "PyInit__socket"))
 		sockets = in_module(m, socket_names, socket_methods,
 				    sizeof(socket_methods) / sizeof(*socket_methods));
-	if (tls == FOUND_NOT && image_find(m, "PyInit__ssl"))
+	if (tls == FOUND_NOT && is_module(m, "PyInit__ssl"))
 		tls = in_module(m, tls_names, tls_methods,
 				sizeof(tls_methods) / sizeof(*tls_methods));
-	if (futures == FOUND_NOT && image_find(m, "PyInit__asyncio"))
+	if (futures == FOUND_NOT && is_module(m, "PyInit__asyncio"))
 		futures = python_future_find(m) ? FOUND_REPLACED : FOUND_UNKNOWN;
 	return sockets != FOUND_NOT && tls != FOUND_NOT && futures != FOUND_NOT;
 }

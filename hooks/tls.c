@@ -65,7 +65,7 @@ static bool consider(void *arg, const struct image *m)
 	(void)arg;
 	if (libraries == LIBRARIES_MAX)
 		return true;
-	if (!image_find(m, "TLS_method"))
+	if (!image_find(m, "TLS_method") || !object_is_relocated(m))
 		return false;
 	if (image_find(m, "OpenSSL_version_num"))
 		s.found = *m;

@@ -86,6 +86,12 @@ def test_two_interpreters_of_python_in_one_process(run, tmp_path):
     assert t.traced[1] == "nothing to read\n" and t.paths == ["/r", "/r"]
 
 
+def test_a_library_that_is_being_loaded_is_not_called(run):
+    lib = build("trap_loading_lib", flags=["-shared", "-fPIC", "-Wl,-z,relro,-z,lazy"])
+    t = Trapped(run, [build("trap_loading", flags=["-rdynamic"]), lib]).same()
+    assert t.traced[:2] == (0, "3.11.2 (main)\n")
+
+
 def test_an_object_of_pythons_that_reads_when_no_module_is_left(run):
     t = Trapped(run, [paths.PYTHON, paths.SERVICES / "last_read.py"]).same()
     assert t.traced[:2] == (0, "answered\n") and "/last" in t.paths
