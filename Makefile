@@ -169,7 +169,7 @@ FUZZ_SECONDS ?= 20
 FUZZ_CC      ?= clang
 FUZZ_FLAGS   := -fsanitize=address,undefined -fno-sanitize-recover=all -DTAGALONG_SANITIZED
 FUZZ_BINS    := $(FUZZ:tests/fuzz/%.c=$(B)/fuzz/%)
-FUZZ_MORE    := $(wildcard launcher/spill*.c) launcher/elf_file.c hooks/imports.c hooks/python_tables.c
+FUZZ_MORE    := $(wildcard launcher/spill*.c) launcher/elf_file.c hooks/imports.c hooks/python_tables.c hooks/tls_tables.c
 FUZZ_MORE    += exporter/curl/answer.c exporter/curl/grpc.c exporter/curl/gzip.c exporter/curl/reply.c
 FUZZ_LIBS    := $(call obj,fuzz/obj,$(BASE) $(EXPORTER) $(WIRE) $(SHIM) $(FUZZ_MORE)) $(B)/fuzz/obj/exporter/otlp.pb-c.o
 $(FUZZ_LIBS): | $(PROTO)

@@ -237,6 +237,13 @@ void *image_find(const struct image *m, const char *name)
 	return (void *)address;
 }
 
+void *image_find_code(const struct image *m, const char *name)
+{
+	void *p = image_find(m, name);
+
+	return image_is_code(m, (uintptr_t)p) ? p : NULL;
+}
+
 const char *image_name(const struct image *m)
 {
 	for (size_t i = 0; i < m->dynamic_count; i++)

@@ -29,6 +29,9 @@ bool image_read(struct image *m);
 /* The default version of `name`, or NULL. STT_GNU_IFUNC symbols are resolved. */
 void *image_find(const struct image *m, const char *name);
 
+/* The same for one that is going to be called: NULL as well when the name is one of data. */
+void *image_find_code(const struct image *m, const char *name);
+
 /* The kernel's, of which protections are: AArch64 has 4, 16 or 64 KiB. */
 uintptr_t image_page_size(void);
 

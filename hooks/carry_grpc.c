@@ -228,7 +228,8 @@ static int start_batch(void *call, const struct op *ops, size_t count, void *tag
 
 bool carry_grpc_find(struct import *imports, const struct image *m)
 {
-	const char *(*version)(void) = (const char *(*)(void))image_find(m, "grpc_version_string");
+	const char *(*version)(void) =
+		(const char *(*)(void))image_find_code(m, "grpc_version_string");
 	const struct import found[CARRY_GRPC_IMPORTS] = {
 		{ .name = "grpc_call_start_batch", .ours = (uintptr_t)start_batch },
 		{ .name = "grpc_channel_create_call", .ours = (uintptr_t)create_call },

@@ -30,7 +30,7 @@ static bool version_is_known(const char *version)
 
 bool python_api_find(const struct image *m)
 {
-	const char *(*version)(void) = (const char *(*)(void))image_find(m, "Py_GetVersion");
+	const char *(*version)(void) = (const char *(*)(void))image_find_code(m, "Py_GetVersion");
 	bool all = true;
 
 	if (!version || !image_find(m, "PyContextVar_New") || !version_is_known(version()) ||

@@ -51,7 +51,7 @@ static bool find_functions(struct shim_tls_library *l, const struct image *ssl,
 
 static uintptr_t *table_of(const struct image *m, const char *name)
 {
-	method_fn get = (method_fn)image_find(m, name);
+	method_fn get = (method_fn)image_find_code(m, name);
 	const void *table = get ? get() : NULL;
 
 	if (!image_contains(m, (uintptr_t)table) || (uintptr_t)table % sizeof(uintptr_t) ||
@@ -176,7 +176,7 @@ bool tls_tables_find(struct tls_tables *t, struct shim_tls_library *l, const str
 		     const struct image *crypto)
 {
 	unsigned long (*version)(void) =
-		(unsigned long (*)(void))image_find(crypto, "OpenSSL_version_num");
+		(unsigned long (*)(void))image_find_code(crypto, "OpenSSL_version_num");
 	const struct openssl_version *at = version ? layout_of(version()) : NULL;
 	const uintptr_t *table;
 
