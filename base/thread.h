@@ -43,6 +43,14 @@ struct thread_state {
 	uint8_t ring_shard;    /* where this thread last found a free shard, + 1 */
 	struct thread_flow flow;
 	uint64_t flow_reading; /* the connection that the callback which runs now has read from */
+	uint64_t flow_made;    /* the connection that the callback is told of as new, 0 none; and */
+	uint32_t flow_made_at; /* its place */
+	/* An event loop that calls back (hooks/python_uvloop.c): whether one has run on this
+	 * thread, how many callbacks are inside of each other now, the context of the outermost,
+	 * and what takes back what was set there for it. */
+	bool calls_back;
+	uint32_t callbacks;
+	void *callback, *callback_token;
 };
 
 /* initial-exec: the first touch of a global-dynamic variable may call malloc, which may be what

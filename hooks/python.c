@@ -10,6 +10,7 @@
 #include "hooks/python_grpc.h"
 #include "hooks/python_tables.h"
 #include "hooks/python_task.h"
+#include "hooks/python_uvloop.h"
 
 #define METHODS(X)             \
 	X(accept, _accept)     \
@@ -18,7 +19,7 @@
 	X(read, recvfrom)      \
 	X(read, recvfrom_into) \
 	X(read, recvmsg) X(read, recvmsg_into) X(write, send) X(write, sendall) X(write, sendmsg)
-#define TLS_METHODS(X) X(read, read) X(write, write)
+#define TLS_METHODS(X) X(decrypt, read) X(write, write)
 
 typedef struct python_object *(*plain_fn)(struct python_object *, struct python_object *);
 typedef struct python_object *(*keywords_fn)(struct python_object *, struct python_object *,
@@ -29,7 +30,7 @@ typedef struct python_object *(*fast_keywords_fn)(struct python_object *,
 						  struct python_object *const *, ssize_t,
 						  struct python_object *);
 
-enum move { MOVE_read, MOVE_write, MOVE_accept };
+enum move { MOVE_read, MOVE_decrypt, MOVE_write, MOVE_accept };
 
 /* One call of a method. */
 struct call {
@@ -50,6 +51,11 @@ static void begin(struct call *c, enum move move, const struct python_object *se
 		python.Py_DecRef(value);
 }
 
+static enum shim_flow_style style_of(enum move move)
+{
+	return move == MOVE_read || move == MOVE_decrypt ? python_flow_style() : SHIM_FLOW_ANY;
+}
+
 static void take_up(const struct call *c, enum move move)
 {
 	struct python_object *value;
@@ -58,14 +64,15 @@ static void take_up(const struct call *c, enum move move)
 	/* What has been imported by now. */
 	if (move == MOVE_accept)
 		python_task_find();
-	else if (move == MOVE_read)
+	else if (move != MOVE_write)
 		python_grpc_find();
 	carried = python_flow_get(&value);
 	if (carried)
 		now = *carried;
-	if (shim_flow_end(&c->saved, &now,
-			  move == MOVE_read ? python_flow_style() : SHIM_FLOW_ANY) &&
-	    python_contexts_are_kept())
+	if (move == MOVE_decrypt && python_uvloop_calls_back() && !shim_flow_is_own(&now) &&
+	    shim_flow_callback(&now))
+		python_uvloop_carry(&now);
+	else if (shim_flow_end(&c->saved, &now, style_of(move)) && python_contexts_are_kept())
 		python_flow_set(&now, NULL);
 	if (value)
 		python.Py_DecRef(value);
@@ -195,7 +202,7 @@ static bool replace(struct python_method *table, const struct replacement *r, si
 
 enum found { FOUND_NOT, FOUND_REPLACED, FOUND_UNKNOWN };
 
-static enum found interpreter, sockets, tls, futures;
+static enum found interpreter, sockets, tls, futures, uvloop;
 
 static enum found in_module(const struct image *m, const char *const *names,
 			    const struct replacement *r, size_t n)
@@ -237,7 +244,9 @@ static bool find_modules(void *arg, const struct image *m)
 				sizeof(tls_methods) / sizeof(*tls_methods));
 	if (futures == FOUND_NOT && is_module(m, "PyInit__asyncio"))
 		futures = python_future_find(m) ? FOUND_REPLACED : FOUND_UNKNOWN;
-	return sockets != FOUND_NOT && tls != FOUND_NOT && futures != FOUND_NOT;
+	if (uvloop == FOUND_NOT && is_module(m, "PyInit_loop"))
+		uvloop = python_uvloop_find(m) ? FOUND_REPLACED : FOUND_NOT;
+	return false;
 }
 
 bool hook_python_look(void)
@@ -249,5 +258,6 @@ bool hook_python_look(void)
 	if (sockets != FOUND_UNKNOWN)
 		objects_each(find_modules, NULL);
 	return sockets == FOUND_NOT ||
-	       (sockets == FOUND_REPLACED && (tls == FOUND_NOT || futures == FOUND_NOT));
+	       (sockets == FOUND_REPLACED &&
+		(tls == FOUND_NOT || futures == FOUND_NOT || uvloop == FOUND_NOT));
 }

@@ -33,6 +33,8 @@ bool python_api_find(const struct image *m)
 	const char *(*version)(void) = (const char *(*)(void))image_find_code(m, "Py_GetVersion");
 	bool all = true;
 
+	python.image = *m;
+
 	if (!version || !image_find(m, "PyContextVar_New") || !version_is_known(version()) ||
 	    image_find(m, "_Py_MergeZeroLocalRefcount"))
 		return false;

@@ -39,6 +39,10 @@ struct python_object; /* PyObject: never looked into, but for python_type() */
 	X(struct python_object *, PyDict_GetItemString, (struct python_object *, const char *))   \
 	X(struct python_object *, PyEval_GetFrame, (void))                                        \
 	X(int, PyObject_IsTrue, (struct python_object *))                                         \
+	X(ssize_t, PyObject_Size, (struct python_object *))                                       \
+	X(ssize_t, PyLong_AsSsize_t, (struct python_object *))                                    \
+	X(int, PyContext_Enter, (struct python_object *))                                         \
+	X(int, PyContext_Exit, (struct python_object *))                                          \
 	X(unsigned long, PyType_GetFlags, (struct python_object *))                               \
 	X(void, PyErr_Clear, (void))                                                              \
 	X(void, PyErr_Fetch,                                                                      \
@@ -56,6 +60,7 @@ struct python_api {
 #undef FUNCTION
 	void *(*interpreter)(void); /* PyInterpreterState_Get, which was private once */
 	struct python_object *none, *type_type, *list_type, *tuple_type, *bytes_type;
+	struct image image; /* the object it is in */
 };
 
 extern struct python_api python;

@@ -21,7 +21,8 @@ static int task_init(struct python_object *self, struct python_object *args,
 	int result;
 
 	parent = python_follows(self) ? python_flow_get(&value) : NULL;
-	if (parent && shim_flow_child(parent, &child))
+	if (python_follows(self) &&
+	    (shim_flow_of_made(&child) || (parent && shim_flow_child(parent, &child))))
 		python_flow_set(&child, &token);
 	result = real_init(self, args, keywords);
 	if (token)

@@ -242,7 +242,7 @@ static bool of_connection(const struct shim_flow *f, struct shim_flow *out)
 	return only_open(f, out);
 }
 
-static bool resolve(const struct shim_flow *f, struct shim_flow *out)
+bool flow_resolve(const struct shim_flow *f, struct shim_flow *out)
 {
 	if (!is_flow(f) || is_mixed(f->serial))
 		return false;
@@ -271,7 +271,7 @@ void shim_flow_begin(struct thread_flow *saved, const struct shim_flow *now)
 	thread_state.flow_reading = 0;
 	*saved = *t;
 	*t = (struct thread_flow){ .known = false };
-	if (!now || !resolve(now, &f))
+	if (!now || !flow_resolve(now, &f))
 		return;
 	memcpy(t->trace_id, f.context.trace_id, 16);
 	memcpy(t->span_id, f.context.span_id, 8);
@@ -349,6 +349,75 @@ bool shim_flow_end(const struct thread_flow *saved, struct shim_flow *now,
 	return changed;
 }
 
+/* ---- event loops that call back ---- */
+
+bool shim_flow_callback(struct shim_flow *now)
+{
+	struct thread_flow *t = &thread_state.flow;
+	bool opened = t->seen.opened, known = t->seen.opened == 1 && !is_mixed(t->seen.serial);
+	bool changed = opened && (known || is_flow(now));
+
+	if (changed)
+		*now = from_seen(known ? FLOW_READER : FLOW_NONE);
+	if (known) {
+		now->chained = true;
+		thread_state.flow_reading = now->serial;
+	}
+	memset(&t->seen, 0, sizeof(t->seen));
+	return changed;
+}
+
+bool shim_flow_is_own(const struct shim_flow *now)
+{
+	return belongs(now, thread_state.flow.seen.serial) && now->chained;
+}
+
+void shim_flow_callback_over(void)
+{
+	thread_state.flow_reading = 0;
+	thread_state.flow_made = 0;
+	memset(&thread_state.flow.seen, 0, sizeof(thread_state.flow.seen));
+}
+
+void shim_flow_made(int fd)
+{
+	uint32_t generation;
+	const struct conn *c = conn_glance(fd, &generation);
+
+	if (!c || !atomic_load_explicit(&c->inbound, memory_order_relaxed) ||
+	    atomic_load_explicit(&c->requests, memory_order_relaxed))
+		return;
+	thread_state.flow_made = atomic_load_explicit(&c->serial, memory_order_acquire);
+	thread_state.flow_made_at = conn_index(c);
+}
+
+bool shim_flow_of_made(struct shim_flow *child)
+{
+	if (!thread_state.flow_made)
+		return false;
+	*child = (struct shim_flow){ .magic = FLOW_MAGIC,
+				     .serial = thread_state.flow_made,
+				     .conn = thread_state.flow_made_at,
+				     .thread = thread_id(),
+				     .kind = FLOW_CONNECTION,
+				     .chained = true };
+	return true;
+}
+
+bool flow_pin(const struct conn *c, struct exchange *e, struct shim_flow *now)
+{
+	struct thread_flow *t = &thread_state.flow;
+
+	if (!belongs(now, atomic_load_explicit(&c->serial, memory_order_relaxed)) ||
+	    now->kind != FLOW_CONNECTION ||
+	    now->sequence == atomic_load_explicit(&c->requests, memory_order_relaxed))
+		return false;
+	flow_note_answer(c, e);
+	after_answer(now);
+	memset(&t->seen, 0, sizeof(t->seen));
+	return true;
+}
+
 void shim_flow_awaited(const struct shim_flow *now)
 {
 	struct conn *c;
@@ -376,7 +445,7 @@ bool shim_flow_child(struct shim_flow *parent, struct shim_flow *child)
 		return true;
 	case FLOW_CONNECTION:
 	case FLOW_READER:
-		if (resolve(parent, child)) {
+		if (flow_resolve(parent, child)) {
 			child->kind = FLOW_REQUEST;
 			return true;
 		}
@@ -386,7 +455,7 @@ bool shim_flow_child(struct shim_flow *parent, struct shim_flow *child)
 		return parent->kind == FLOW_READER || parent->sequence;
 	case FLOW_THREAD:
 		*child = *parent;
-		child->kind = resolve(parent, child) ? FLOW_REQUEST : FLOW_NONE;
+		child->kind = flow_resolve(parent, child) ? FLOW_REQUEST : FLOW_NONE;
 		return true;
 	default:
 		return false;
@@ -400,7 +469,8 @@ bool shim_flow_traceparent(const struct shim_flow *f, char text[static TRACEPARE
 	if (!(config.propagators & 1u << PROPAGATOR_TRACECONTEXT) || config.disabled ||
 	    config.propagate_to[0] != '*' || config.propagate_to[1])
 		return false;
-	if (!resolve(f, &request) || request.remote || !trace_id_valid(request.context.trace_id))
+	if (!flow_resolve(f, &request) || request.remote ||
+	    !trace_id_valid(request.context.trace_id))
 		return false;
 	process_flag_set(carries);
 	traceparent_format(text, &request.context);

@@ -32,6 +32,17 @@ void flow_note_answer(const struct conn *c, struct exchange *e);
  * above its socket. (Acquired.) */
 void flow_take_over(struct conn *c, uint64_t serial);
 
+/* What `f` means now: false, nothing that is known. */
+bool flow_resolve(const struct shim_flow *f, struct shim_flow *out);
+
+/* Whoever works for all of c (acquired) answers e, the newest request. True: *now has changed. */
+bool flow_pin(const struct conn *c, struct exchange *e, struct shim_flow *now);
+
+/* What shim_flow_queue() knows. n bytes of the program's have left on c (not acquired). */
+void flow_queue_sent(const struct conn *c, size_t n);
+/* Whose the bytes are that are about to leave on c (acquired). False: not known, or not one's. */
+bool flow_queue_find(const struct conn *c, struct thread_flow *out);
+
 /* The process accepts, or will. */
 void flow_on_serving(void);
 

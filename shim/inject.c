@@ -342,14 +342,12 @@ static void passed(struct shim_write *w, ssize_t n)
 	conn_release(c);
 }
 
-bool shim_write_again(struct shim_write *w, ssize_t *n)
+static bool write_again(struct shim_write *w, ssize_t *n)
 {
 	int error = *n < 0 ? host_errno() : 0;
 	struct conn *c;
 	size_t taken;
 
-	if (!w->conn)
-		return false;
 	if (w->passes) {
 		passed(w, *n);
 		return false;
@@ -378,5 +376,16 @@ bool shim_write_again(struct shim_write *w, ssize_t *n)
 		host_errno_set(conn_taken_over(w->conn, w->fd, w->generation) ? EBADF : EAGAIN);
 		*n = -1;
 	}
+	return false;
+}
+
+bool shim_write_again(struct shim_write *w, ssize_t *n)
+{
+	if (!w->conn)
+		return false;
+	if (write_again(w, n))
+		return true;
+	if (*n > 0)
+		flow_queue_sent(w->conn, (size_t)*n);
 	return false;
 }

@@ -10,6 +10,7 @@
 #include "shim/caller.h"
 #include "shim/carrier.h"
 #include "shim/conn.h"
+#include "shim/flow.h"
 #include "shim/process_state.h"
 
 struct bytes link_rule_name(enum link_rule rule)
@@ -134,12 +135,17 @@ void link_received(struct span_context *out, const struct span_context *own)
 /* ---- rule "flow" ---- */
 
 /* What is written on a connection of HTTP/2 may be another's request, that waited to be flushed. */
-static bool link_by_flow(struct link *link, const struct http1_head *head)
+static bool link_by_flow(struct link *link, const struct conn *c, const struct http1_head *head)
 {
 	const struct thread_flow *flow = &thread_state.flow;
+	struct thread_flow queued;
 	struct exchange_view view;
 
-	if (!flow->known || head->http2)
+	if (head->http2)
+		return false;
+	if (!flow->known && flow_queue_find(c, &queued))
+		flow = &queued;
+	if (!flow->known)
 		return false;
 	link->rule = LINK_RULE_FLOW;
 	memcpy(link->parent.trace_id, flow->trace_id, 16);
@@ -353,14 +359,14 @@ void link_candidates(struct link_candidates *out)
 			out->context[out->count++] = out->context[i];
 }
 
-void link_find(struct link *link, const struct http1_head *head)
+void link_find(struct link *link, const struct conn *c, const struct http1_head *head)
 {
 	*link = (struct link){ .rule = LINK_RULE_NONE };
 	if (carrier_in(head)) {
 		link_by_header(link, head);
 		return;
 	}
-	if (link_by_flow(link, head) || link_by_thread(link, head) || link_by_process(link) ||
+	if (link_by_flow(link, c, head) || link_by_thread(link, head) || link_by_process(link) ||
 	    link_by_only(link))
 		return;
 }

@@ -51,8 +51,10 @@ struct link {
 	bool leave; /* the program's own header: no span, no header of ours */
 };
 
-/* For the head of a request about to be written. */
-void link_find(struct link *link, const struct http1_head *head);
+struct conn;
+
+/* For the head of a request about to be written on c (acquired). */
+void link_find(struct link *link, const struct conn *c, const struct http1_head *head);
 
 /* For a call of a client library that this thread makes now: rule "thread", or false. */
 bool link_for_caller(struct link *link);

@@ -309,7 +309,7 @@ struct exchange *request_open_client(struct conn *c, int fd, const struct http1_
 	struct exchange *e;
 
 	conn_learn_peer(c, fd);
-	link_find(link, head);
+	link_find(link, c, head);
 	if (!link->leave && !link->rewrite && propagate_head_carries_context(head))
 		link->leave = true;
 	e = open_exchange(head, link->leave ? 0 : inherited_size(link));

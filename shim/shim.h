@@ -258,6 +258,24 @@ static inline bool shim_flow_seen(void)
 	return f->seen.opened || f->seen.accepted || f->seen.answered;
 }
 
+/* For event loops that read by themselves and call the program back behind it, in contexts that
+ * connections may share: what this thread has read since the last callback began or ended is what
+ * this one is called for. True: *now has changed, until the callback returns. */
+bool shim_flow_callback(struct shim_flow *now);
+/* Whether what was read came on the connection that this context is for, and no other is. */
+bool shim_flow_is_own(const struct shim_flow *now);
+void shim_flow_callback_over(void);
+/* The callback that runs now tells of the new connection behind fd; what a piece of work begun in
+ * it shall carry, or false. */
+void shim_flow_made(int fd);
+bool shim_flow_of_made(struct shim_flow *child);
+/* For runtimes that write later than they are asked to, in order and in no context: n more bytes
+ * have been written on fd, for `now` (NULL: nobody is known). True: *now has changed: this is the
+ * answer of who works for all of a connection. */
+bool shim_flow_queue(int fd, struct shim_flow *now, size_t n);
+/* Bytes were written that nobody counted: what leaves on fd from now on is nobody's. */
+void shim_flow_queue_lost(int fd);
+
 /* Who was waiting for something is woken by the callback that has read: it is this request that he
  * waited for. */
 static inline bool shim_flow_reading(void)

@@ -24,8 +24,7 @@ SERVICE = "svc"
 LOST = {"lost"}         # it gives its context away: no parent is the right answer
 # One task for all of a connection, that is still at work when the next request has been read: by
 # what passes on sockets nobody can tell which of the two it is at.
-UNKNOWABLE = {("asyncio streams", "after"), ("uvicorn on uvloop, aiohttp", "before"),
-              ("uvicorn on uvloop, aiohttp", "gather")}
+UNKNOWABLE = {("asyncio streams", "after"), ("asyncio streams on uvloop", "after")}
 ASYNC = ["before", "between", "pool", "fresh", "names", "gather", "thread", "task", "after", "lost"]
 SYNC = ["before", "between", "pool", "fresh", "names", "thread", "lost"]
 
@@ -87,6 +86,7 @@ def hypercorn(port):
             "--log-level", "warning", "serve_asgi:app"]
 
 
+UVLOOP = {"LOOP": "uvloop"}
 PYTHON = {
     "asyncio streams": Program(script("serve_streams.py"), ASYNC, "streams"),
     "aiohttp, aiohttp": Program(script("serve_aiohttp.py"), ASYNC, "aiohttp"),
@@ -95,8 +95,10 @@ PYTHON = {
     "uvicorn httptools, httpx": Program(uvicorn("httptools"), ASYNC, "httpx"),
     # It closes connections whose next request comes right behind a quick answer.
     "hypercorn, aiohttp": Program(hypercorn, [s for s in ASYNC if s not in ("task", "after")], "aiohttp"),
-    # libuv moves the bytes, later than they are written: nothing is known.
-    "uvicorn on uvloop, aiohttp": Program(uvicorn("h11", "uvloop"), ["before", "gather"], "aiohttp"),
+    "asyncio streams on uvloop": Program(script("serve_streams.py"), ASYNC, "streams", UVLOOP),
+    "aiohttp on uvloop, aiohttp": Program(script("serve_aiohttp.py"), ASYNC, "aiohttp", UVLOOP),
+    "uvicorn h11 on uvloop, aiohttp": Program(uvicorn("h11", "uvloop"), ASYNC, "aiohttp"),
+    "uvicorn httptools on uvloop, httpx": Program(uvicorn("httptools", "uvloop"), ASYNC, "httpx"),
     "FastAPI on uvicorn, httpx": Program(uvicorn("h11", app="serve_fastapi:app"),
                                          ["before", "gather", "task", "sync-before", "sync-thread"],
                                          "httpx", {"SYNC_CLIENT": "httpx"}),

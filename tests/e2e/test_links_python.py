@@ -50,7 +50,8 @@ def test_what_follows_the_answer_is_under_the_request_that_was_answered(run, ups
         assert set(v.links) == {"flow"}, v
 
 
-@pytest.mark.parametrize("name", ["uvicorn h11, aiohttp", "hypercorn, aiohttp"])
+@pytest.mark.parametrize("name", ["uvicorn h11, aiohttp", "hypercorn, aiohttp",
+                                  "uvicorn h11 on uvloop, aiohttp"])
 def test_behind_tls(run, upstreams, certificates, name):
     """What is encrypted passes by other objects than the sockets."""
     up = upstreams(link_bench.answered)
@@ -79,7 +80,9 @@ def pipelined(port, n, shape):
 
 
 @pytest.mark.parametrize("name", ["asyncio streams", "aiohttp, aiohttp", "uvicorn h11, aiohttp",
-                                  "uvicorn httptools, httpx", "http.server, requests"])
+                                  "uvicorn httptools, httpx", "http.server, requests",
+                                  "asyncio streams on uvloop", "aiohttp on uvloop, aiohttp",
+                                  "uvicorn httptools on uvloop, httpx"])
 def test_requests_that_do_not_wait_for_answers_get_no_wrong_parent(run, upstreams, name):
     """Servers make the context of the next one out of the last one's."""
     up = upstreams(link_bench.answered)

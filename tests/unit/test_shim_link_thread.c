@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "base/process.h"
 #include "exporter/exporter.h"
+#include "shim/conn.h"
 #include "shim/link.h"
 #include "shim_links.h"
 
@@ -410,7 +411,7 @@ static enum link_rule rule_of_a_stream(void)
 	const struct http1_head head = { .request = true, .http2 = true };
 	struct link link;
 
-	link_find(&link, &head);
+	link_find(&link, conn_at(0), &head);
 	return link.rule;
 }
 

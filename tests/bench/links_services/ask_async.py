@@ -7,6 +7,9 @@ import random
 
 UPSTREAM = int(os.environ["UPSTREAM"])
 CLIENT = os.environ.get("CLIENT", "aiohttp")
+if os.environ.get("LOOP") == "uvloop":
+    import uvloop
+    uvloop.install()
 
 
 class Aiohttp:

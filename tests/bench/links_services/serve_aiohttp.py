@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""aiohttp's server. Arguments: port."""
+"""aiohttp's server. Arguments: port. LOOP=uvloop: on that."""
 import sys
 
 import ask_async
