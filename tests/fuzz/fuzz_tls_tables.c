@@ -79,8 +79,8 @@ GETTER(2)
 GETTER(3)
 #undef GETTER
 
-	static const uintptr_t getters[] = { (uintptr_t)version_number, (uintptr_t)get_0,
-					     (uintptr_t)get_1, (uintptr_t)get_2, (uintptr_t)get_3 };
+static const uintptr_t getters[] = { (uintptr_t)version_number, (uintptr_t)get_0, (uintptr_t)get_1,
+				     (uintptr_t)get_2, (uintptr_t)get_3 };
 
 /* All in one chain of the older kind of table. The getters are the last, and may be data. */
 static void name(bool getters_are_code)
