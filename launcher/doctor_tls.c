@@ -117,6 +117,14 @@ static bool has_libssl_inside(const struct elf_file *elf)
 	return find_text(elf, source, sizeof(source)) != NULL;
 }
 
+/* The same file of BoringSSL, and of what was made of it. It is linked into programs as a rule. */
+static bool has_boringssl_inside(const struct elf_file *elf)
+{
+	static const char source[] = "/ssl/ssl_lib.cc";
+
+	return find_text(elf, source, sizeof(source)) != NULL;
+}
+
 static bool examine_inside(struct findings *f, const struct elf_file *elf, const char *path)
 {
 	if (elf_file_needs(elf, "libssl.so"))
@@ -128,6 +136,9 @@ static bool examine_inside(struct findings *f, const struct elf_file *elf, const
 		      "Use a build that exports OpenSSL's names, or links it as a library.",
 		      "%s has OpenSSL inside, without its names: what it encrypts is not followed",
 		      path);
+	if (has_boringssl_inside(elf))
+		found(f, LEVEL_WARNING, "TLS", FOLLOWED,
+		      "%s has BoringSSL inside: what it encrypts is not followed", path);
 	return false;
 }
 

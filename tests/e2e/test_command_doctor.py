@@ -508,6 +508,11 @@ def test_each_kind_of_openssl(tmp_path, version, names, said):
     assert line.startswith("ok" if said.endswith(" in ") else "warning")
 
 
+def test_boringssl_inside_is_not_followed():
+    said = "\n".join(lines(examine("/usr/lib/chromium/chromium"), "warning"))
+    assert "/chromium has BoringSSL inside: what it encrypts is not followed" in said
+
+
 @pytest.mark.parametrize("program", ["wget", "gnutls-serv", "/usr/lib/git-core/git-remote-https"])
 def test_gnutls_is_named_and_how_it_is_reached(program):
     done = examine(program)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness import paths, tls_servers
+from harness import paths, pypi, tls_servers
 from harness.grpc import body as grpc_body, digest
 from harness.npm import install
 from harness.ports import free_port
@@ -176,3 +176,11 @@ def test_grpc(run, certificates, server, client):
         for span in (asked, answered):
             assert span["rpc.method"] == f"test.Echo/{name}"
             assert span["server.address"] == "localhost" and span["server.port"] == port
+
+
+def test_grpc_by_boringssl_is_as_without_us(run, certificates):
+    """PyPI's grpcio has BoringSSL inside, which is not followed: nothing is seen, nothing is other."""
+    python, port, env = pypi.install(), free_port(), {"TLS_FOLDER": certificates.folder}
+    run.start([python, SERVICES / "grpc_service.py", port], "service", port=port, env=env)
+    check_answers(grpc_calls(run, [python, SERVICES / "grpc_client.py"], port, CALLS, env=env))
+    assert not run.spans.select()
