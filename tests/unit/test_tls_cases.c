@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What programs do with an object of OpenSSL's besides reading and writing it. */
+#include <fcntl.h>
 #include <sys/wait.h>
 #include "tls_fixture.h"
 
@@ -228,5 +229,29 @@ Test(tls_cases, what_is_asked_of_an_object_leaves_no_error_behind)
 	cr_assert_eq(SSL_read(p.server, server.bytes, 10), -1);
 	cr_assert_eq(SSL_get_error(p.server, -1), SSL_ERROR_WANT_READ);
 	pair_close(&p);
+	free(text);
+}
+
+/* Nothing but the kernel's TLS sends a file; without it the call fails before anything is sent. */
+Test(tls_cases, a_file_that_cannot_be_sent_changes_nothing)
+{
+	struct pair p;
+	size_t n;
+	char *text = request(10, &n);
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	cr_assert_geq(file, 0);
+	begin(1000);
+	pair_open(&p, 20000);
+	cr_assert_lt(SSL_sendfile(p.client, file, 0, 100, 0), 0);
+	cr_assert_eq(SSL_write(p.client, text, (int)n), (int)n);
+	hear(&server, p.server, n);
+	cr_assert_lt(SSL_sendfile(p.server, file, 0, 100, 0), 0);
+	cr_assert_eq(counted(exchanges_server), 1);
+	ERR_clear_error();
+	answers(&p);
+	expect_spans(1);
+	pair_close(&p);
+	close(file);
 	free(text);
 }
