@@ -52,6 +52,21 @@ static bool library_image(struct image *m, const struct link_map *l)
 	return memory_readable(m->phdr, m->phdr_count * sizeof(ElfW(Phdr))) && image_read(m);
 }
 
+/* A module for a character set: glibc unloads by itself what has not been used lately, whoever
+ * reads it meanwhile. There is nothing in it to stand in front of. */
+static bool comes_and_goes(const struct link_map *l)
+{
+	struct bytes name, folder = BYTES("/gconv/");
+
+	if (!memory_readable(l->l_name, 1))
+		return false;
+	name = bytes_of(l->l_name);
+	for (; name.n >= folder.n; name.p++, name.n--)
+		if (bytes_start_with(name, folder))
+			return true;
+	return false;
+}
+
 bool objects_each(bool (*fn)(void *arg, const struct image *m), void *arg)
 {
 	const struct r_debug *list;
@@ -69,7 +84,7 @@ bool objects_each(bool (*fn)(void *arg, const struct image *m), void *arg)
 	for (unsigned i = 0; l && i < OBJECTS_MAX; i++) {
 		if (!is_settled(list) || !memory_readable(l, sizeof(*l)))
 			return false;
-		if (i && library_image(&m, l) && fn(arg, &m))
+		if (i && !comes_and_goes(l) && library_image(&m, l) && fn(arg, &m))
 			return true;
 		l = l->l_next;
 	}
