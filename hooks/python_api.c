@@ -46,6 +46,8 @@ bool python_api_find(const struct image *m)
 	python.interpreter = (void *(*)(void))image_find(m, "PyInterpreterState_Get");
 	if (!python.interpreter)
 		python.interpreter = (void *(*)(void))image_find(m, "_PyInterpreterState_Get");
+	python.frame_code = (struct python_object * (*)(struct python_object *))
+		image_find(m, "PyFrame_GetCode");
 	python.none = image_find(m, "_Py_NoneStruct");
 	python.type_type = image_find(m, "PyType_Type");
 	python.list_type = image_find(m, "PyList_Type");

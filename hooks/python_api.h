@@ -59,6 +59,8 @@ struct python_api {
 	PYTHON_API(FUNCTION)
 #undef FUNCTION
 	void *(*interpreter)(void); /* PyInterpreterState_Get, which was private once */
+	/* PyFrame_GetCode, since 3.9: a new reference. NULL: the attribute is no secret there. */
+	struct python_object *(*frame_code)(struct python_object *);
 	struct python_object *none, *type_type, *list_type, *tuple_type, *bytes_type;
 	struct image image; /* the object it is in */
 };

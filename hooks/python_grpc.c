@@ -143,8 +143,9 @@ static bool called_by_client(void)
 	struct bytes name = { NULL, 0 }, caller = BYTES(CALLER);
 	bool found;
 
-	if (frame)
-		code = python.PyObject_GetAttrString(frame, "f_code");
+	if (frame) /* without the event that programs may watch for (PEP 578) */
+		code = python.frame_code ? python.frame_code(frame)
+					 : python.PyObject_GetAttrString(frame, "f_code");
 	if (code)
 		file = python.PyObject_GetAttrString(code, "co_filename");
 	if (file)

@@ -193,6 +193,16 @@ def _gateway(run, up, script):
     return port
 
 
+def test_a_gateway_that_is_audited_sees_nothing_of_us(run):
+    """PEP 578: to be asked for the code of a frame is an event."""
+    up, port = service(run), free_port()
+    gateway = run.start([paths.PYTHON, SERVICES / "grpc_gateway.py", port, up], "gateway", port=port, env={"AUDIT": 1})
+    drive(port, 20, in_flight=2)
+    assert len(run.spans.wait(20, service="gateway", kind=CLIENT)) == 20
+    assert {s.link for s in run.spans.select(service="gateway", kind=CLIENT)} == {"header"}
+    assert "looks at" not in gateway.log()
+
+
 @pytest.mark.parametrize("with_context", [True, False], ids=["with traceparent", "without"])
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_32_calls_through_a_gateway_have_the_right_parents(run, gateway, with_context):

@@ -40,5 +40,12 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 256
 
 
+def audit(event, arguments):
+    if event == "object.__getattr__":
+        os.write(2, f"looks at {arguments[1]}\n".encode())
+
+
 if __name__ == "__main__":
+    if "AUDIT" in os.environ:
+        sys.addaudithook(audit)
     Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
