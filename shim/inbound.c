@@ -70,13 +70,19 @@ static size_t insert(struct exchange *e, const struct http1_head *head,
 	return line.n;
 }
 
+/* A tunnel is asked for; an extended CONNECT of HTTP/2 has a path. */
+static bool is_tunnel(const struct exchange *e)
+{
+	return bytes_equal(e->method, BYTES("CONNECT")) && (!e->target.n || e->target.p[0] != '/');
+}
+
 enum inbound_way inbound_way(const struct exchange *e, const struct http1_head *head)
 {
 	if (e->excluded || config.inbound_header == INBOUND_OFF || !carrier_any())
 		return INBOUND_LEAVE;
 	if (carrier_in(head))
 		return e->sampled ? INBOUND_OVERWRITE : INBOUND_LEAVE;
-	return inbound_inserts() ? INBOUND_INSERT : INBOUND_LEAVE;
+	return inbound_inserts() && !is_tunnel(e) ? INBOUND_INSERT : INBOUND_LEAVE;
 }
 
 void inbound_note(struct exchange *e)

@@ -126,6 +126,14 @@ Test(inbound, puts_a_header_into_each_pipelined_request, .init = start, .fini = 
 	cr_assert_str_eq(got + strlen(got) - 4, "\r\n\r\n");
 }
 
+/* A proxy is asked for a tunnel: where it passes that on, no header may be in it. */
+Test(inbound, adds_nothing_to_connect, .init = start, .fini = spans_stop)
+{
+	static const char sent[] = "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
+
+	cr_assert_str_eq(read_whole(sent, 4000), sent);
+}
+
 Test(inbound, leaves_a_head_alone_that_has_no_room, .init = start, .fini = spans_stop)
 {
 	static const char sent[] = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
