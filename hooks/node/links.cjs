@@ -46,7 +46,7 @@ try {
 if (!libraryAnswers()) return;
 
 const channels = require('diagnostics_channel');
-let flow, resourceNow; // AsyncLocalStorage, and what it goes by: from the first request on
+let flow, hooks; // AsyncLocalStorage and its module, from the first request on
 
 // ---- what belongs to an object, where nobody else sees it ----
 
@@ -67,6 +67,19 @@ class Flow extends Returned {
     else new Flow(object, lines);
   }
 }
+
+// Before version 24 a store costs each callback something. Who has answered so many and asked nobody is
+// spared that, until it asks: what is open then is not linked.
+const ANSWERED_ALONE = 1000;
+let answered = 0, asksOthers = false;
+const isSpared = () => {
+  if (asksOthers || !flow.kResourceStore || ++answered <= ANSWERED_ALONE) return false;
+  if (flow.enabled) flow.disable();
+  hooks.executionAsyncResource()[flow.kResourceStore] = undefined; // the last request's, or the like
+  return true;
+};
+
+const flowNow = () => (asksOthers = true) && flow.getStore();
 
 // ---- asking ----
 
@@ -93,11 +106,7 @@ const crosses = (before, after, limits) => {
   return false;
 };
 
-const countLines = (text) => {
-  let n = 0;
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) n++;
-  return n;
-};
+const countLines = (text) => text.split('\n').length - 1;
 
 const nameOf = (line) => line.slice(0, line.indexOf(':'));
 
@@ -190,7 +199,7 @@ const patchHttp = () => {
   // Both are called by the constructor, the first unless headers come as an array.
   for (const name of ['getHeader', '_storeHeader']) {
     method(prototype, name, function (...args) {
-      if (!Flow.has(this)) Flow.set(this, flow.getStore());
+      if (!Flow.has(this)) Flow.set(this, flowNow());
       return base[name]().apply(this, args);
     });
   }
@@ -209,8 +218,7 @@ const patchHttp = () => {
 
 // Once, when there is something to carry.
 const begin = () => {
-  const hooks = require('async_hooks');
-  resourceNow = hooks.executionAsyncResource;
+  hooks = require('async_hooks');
   flow = new hooks.AsyncLocalStorage();
   belongsToNone(require('net').Socket.prototype, 'connect');
   patchHttp();
@@ -230,9 +238,10 @@ const onRequest = ({ request, response, socket }) => {
     if (!flow) begin();
     look();
     lookForDispatcher();
+    if (isSpared()) return;
     const lines = ask(socket, 0, request.url);
     Flow.set(request, lines);
-    new Flow(response, lines, flow.kResourceStore && resourceNow());
+    new Flow(response, lines, flow.kResourceStore && hooks.executionAsyncResource());
     if (lines !== flow.getStore()) flow.enterWith(lines);
   } catch { /* then it has no flow */ }
 };
@@ -247,7 +256,7 @@ const patchDispatcher = (object) => {
   dispatchersPatched.add(at);
   const { dispatch } = at;
   method(at, 'dispatch', function (options, handler) {
-    if (handler && typeof handler === 'object' && !Flow.has(handler)) Flow.set(handler, flow.getStore());
+    if (handler && typeof handler === 'object' && !Flow.has(handler)) Flow.set(handler, flowNow());
     return dispatch.call(this, options, handler);
   });
 };
@@ -285,9 +294,9 @@ const flowOfHandler = (request) => {
   const key = Object.getOwnPropertySymbols(request).find(({ description }) => description === 'handler');
   const handler = key && request[key];
   if (handler && Flow.has(handler)) return Flow.of(handler);
-  if (handler && typeof handler.runInAsyncScope === 'function') return handler.runInAsyncScope(() => flow.getStore());
+  if (handler && typeof handler.runInAsyncScope === 'function') return handler.runInAsyncScope(flowNow);
   lookForUndici();
-  return flow.getStore();
+  return flowNow();
 };
 
 const onUndici = ({ request }) => {
@@ -341,7 +350,6 @@ const takeBack = (request, added) => {
 
 let http2;
 const areFields = (headers) => headers === undefined || (headers !== null && typeof headers === 'object');
-
 const fieldsWith = (headers, lines) => {
   const inArray = Array.isArray(headers);
   const keys = headers === undefined ? [] : inArray ? headers.filter((_, i) => i % 2 === 0) : Object.keys(headers);
@@ -360,6 +368,7 @@ const fieldsWith = (headers, lines) => {
 
 // grpc-js may open the stream of a call while it is at another one: the call says itself whose it is.
 const flowOfFields = (headers) => {
+  asksOthers = true;
   if (headers && Flow.has(headers)) return Flow.of(headers);
   if (!headers || !String(headers['user-agent']).includes('grpc-node-js')) return flow.getStore();
   lookForGrpc();
@@ -394,6 +403,7 @@ const patchServerSession = (prototype) => {
       const [, stream, headers] = args;
       if (!flow) begin();
       lookForDispatcher();
+      asksOthers = true; // or may: this is not spared
       lines = ask(this.socket, stream.id, headers[':path']);
       if (!known) bindEvents(Object.getPrototypeOf(stream));
       known = true;
@@ -473,9 +483,7 @@ const patchWhatIsThere = () => {
   for (const [name, patch] of Object.entries(toPatch)) {
     if (!moduleLoadList.includes(`NativeModule ${name}`)) continue;
     delete toPatch[name];
-    try {
-      patch();
-    } catch { /* it is left alone */ }
+    patch();
   }
 };
 
@@ -485,7 +493,7 @@ const look = () => {
   listed = moduleLoadList.length;
   try {
     if (flow) flow.run(undefined, patchWhatIsThere); else patchWhatIsThere();
-  } catch { /* nothing is patched */ }
+  } catch { /* it is left alone */ }
 };
 
 channels.subscribe('net.server.socket', look);

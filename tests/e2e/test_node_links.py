@@ -7,8 +7,10 @@ import socket
 import pytest
 
 from harness import node_versions, paths
+from harness.load import drive, judge
 from harness.node_links import ASKED, Links
-from harness.spans import SERVER
+from harness.ports import free_port
+from harness.spans import CLIENT, SERVER
 from harness.wait import wait_for
 
 SERVERS = ("http", "https", "http2", "http2s", "streams", "express", "fastify")
@@ -81,3 +83,18 @@ def test_what_is_no_request_is_not_part_of_the_one_before_it(run, upstream, vers
     asked = asked_when_it_is_over(run, upstream, version, "clientError",
                                   b"GET /whole HTTP/1.1\r\nHost: h", b"NONSENSE")
     assert run.spans.one(kind=SERVER).trace_id != asked.context()[0]
+
+
+@pytest.mark.parametrize("version", ["system", *node_versions.OTHERS])
+def test_who_has_long_asked_nobody_is_linked_from_the_second_time_on(run, upstreams, version):
+    """Until then contexts are not carried, where that costs something (before version 24)."""
+    up, port = upstreams(lambda r: b"out"), free_port()
+    run.traced([node_versions.node(version), paths.SERVICES / "relay.js", port, up.port, "http"], "svc", port=port)
+    run.call(["ab", "-q", "-n", "1200", "-c", "4", f"http://127.0.0.1:{port}/"], traced=False)
+    drive(port, 1, in_flight=1, path="/r/1000")
+    assert run.spans.one(kind=CLIENT).link == ("header" if version == "24" else "none")
+    up.received.clear()
+    drive(port, 60, in_flight=16)
+    run.spans.wait(61, kind=CLIENT)
+    verdict = judge(run.spans, list(up.received), "svc")
+    assert (verdict.right, verdict.wrong, verdict.orphan) == (60, 0, 0)
