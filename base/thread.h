@@ -35,6 +35,8 @@ struct thread_state {
 	uint32_t exchange_gen; /* its generation: a closed exchange is never taken for a new one */
 	int wait_fd;           /* the last wait was a poll of this fd alone: fd + 1, else 0 */
 	uint64_t wait_serial;  /* of the connection it named then: numbers are given anew */
+	uint64_t read_serial;  /* of the connection of which it has read the last request */
+	uint32_t read_conn;    /* and its place in the pool + 1, 0 none */
 	bool private_descriptors; /* has a descriptor table of its own: own_fd_private() */
 	bool waits_on_inbound; /* ever waited on a set with an inbound connection: an event loop */
 	bool asks_for_nobody;  /* wrote a request with none of its own open: shim/link.h */

@@ -53,6 +53,7 @@ struct conn {
 	_Atomic bool body_out;       /* the next bytes written go on with a body: no need to look */
 	_Atomic uint64_t serial;     /* no other connection of the process has or had it */
 	_Atomic uint32_t awaited;    /* the last of them that somebody was waiting for */
+	uint32_t reader;             /* thread that has read the last request on it, 0 none */
 	_Atomic uint32_t requests;   /* read on it so far: the newest one's sequence (flow.h) */
 	uint8_t role;
 	_Atomic bool inbound; /* accepted (or received from another process) */

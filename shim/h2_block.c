@@ -78,7 +78,7 @@ static int take_request(const struct h2_block *b, struct h2_decoded *d, bool don
 	if (!e)
 		return -ENOMEM;
 	if (!b->out)
-		link_on_request_read(e, conn_descriptor(c, b->fd), dontwait, c->h2->streams > 0);
+		link_on_request_read(e, c, conn_descriptor(c, b->fd), dontwait, c->h2->streams > 0);
 	h2_add(c, e, b->stream);
 	if (!b->out)
 		flow_note_request(c, e);

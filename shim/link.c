@@ -212,6 +212,7 @@ static bool readers_answer(void)
 	bool alone = exchange_open_count() == 1 && !process_flag(unseen_inbound);
 
 	if (!process_flag(other_answered) && !process_flag(readers_ask_for_nobody) &&
+	    !process_flag(readers_wander) &&
 	    (process_flag(reader_answers) >= LINK_EVIDENCE ||
 	     (alone && process_flag(reader_answers_alone) >= LINK_EVIDENCE_ALONE)))
 		return true;
@@ -256,7 +257,26 @@ void link_on_accept(void)
 		process_flag_set(other_answered);
 }
 
-void link_on_request_read(struct exchange *e, int fd, bool dontwait, bool pipelined)
+/* One thread reads requests of several connections, or several threads those of one. */
+static void note_reader(struct conn *c)
+{
+	struct thread_state *t = &thread_state;
+	uint64_t serial = atomic_load_explicit(&c->serial, memory_order_relaxed);
+	uint32_t place = conn_index(c) + 1;
+	const struct conn *last = t->read_conn ? conn_at(t->read_conn - 1) : NULL;
+
+	if (c->reader && c->reader != thread_id())
+		process_flag_set(readers_wander);
+	if (last && t->read_serial != serial &&
+	    atomic_load_explicit(&last->serial, memory_order_relaxed) == t->read_serial &&
+	    atomic_load_explicit(&last->references, memory_order_relaxed))
+		process_flag_set(readers_wander);
+	c->reader = thread_id();
+	t->read_serial = serial;
+	t->read_conn = place;
+}
+
+void link_on_request_read(struct exchange *e, struct conn *c, int fd, bool dontwait, bool pipelined)
 {
 	struct thread_state *t = &thread_state;
 	bool alone = !leaves_one_open(),
@@ -270,6 +290,7 @@ void link_on_request_read(struct exchange *e, int fd, bool dontwait, bool pipeli
 			      memory_order_relaxed);
 	t->exchange = exchange_index(e) + 1;
 	t->exchange_gen = atomic_load_explicit(&e->generation, memory_order_relaxed);
+	note_reader(c);
 	process_flag_set(serves);
 	if (t->asks_for_nobody)
 		process_flag_set(readers_ask_for_nobody);

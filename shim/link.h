@@ -13,10 +13,14 @@
 #define LINK_EVIDENCE 16
 /* And so many, of requests that nothing else was open beside, while there is nothing else. */
 #define LINK_EVIDENCE_ALONE 4
-/* A process of several threads one of whose readers has asked for something with none of its own
+/* Where threads go from one open connection to another they are a pool's, and so may be the jobs
+ * that they find in its queue: requests that others have read, once these are handed over.
+ * A process of several threads one of whose readers has asked for something with none of its own
  * open does other jobs on them, too, and shows nothing by who answers. */
 
 #define LINK_CANDIDATES_MAX 8 /* open exchanges a span without a parent may link to */
+
+struct conn;
 
 enum link_rule {
 	LINK_RULE_HEADER,
@@ -68,9 +72,10 @@ void link_candidates(struct link_candidates *out);
 
 /* What the rules live on. */
 void link_on_accept(void); /* this thread accepted */
-/* This thread read its head; dontwait: by a call that would not have waited for it; pipelined:
- * behind another one on the same connection. */
-void link_on_request_read(struct exchange *e, int fd, bool dontwait, bool pipelined);
+/* This thread read its head from c, by fd; dontwait: by a call that would not have waited for it;
+ * pipelined: behind another one on the same connection. */
+void link_on_request_read(struct exchange *e, struct conn *c, int fd, bool dontwait,
+			  bool pipelined);
 void link_on_answer(struct exchange *e);   /* this thread writes its response */
 void link_on_answered(struct exchange *e); /* the response is complete */
 

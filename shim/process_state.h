@@ -19,6 +19,7 @@ struct process_state {
 	_Atomic bool serves;                   /* a request has been read */
 	_Atomic bool readers_ask_for_nobody;   /* a thread that reads requests has asked for
 						  something with none of its own open */
+	_Atomic bool readers_wander;           /* threads go from one open connection to another */
 	/* Connections, and names of such, on which a request may be open that we do not know of:
 	 * falls as they are closed. */
 	_Atomic uint32_t unseen_inbound;

@@ -170,7 +170,7 @@ static size_t request_read(struct conn *c, int fd, const struct http1_head *head
 		return 0;
 	}
 	/* Published before it is a candidate: other threads see a whole exchange. */
-	link_on_request_read(e, conn_descriptor(c, fd), place->piece->dontwait, c->queued > 0);
+	link_on_request_read(e, c, conn_descriptor(c, fd), place->piece->dontwait, c->queued > 0);
 	added = inbound_rewrite(e, head, whole, place);
 	exchange_set_candidate(e, true);
 	conn_push(c, e);

@@ -27,7 +27,7 @@ def verdicts(run, upstreams, name, shapes, in_flight):
 
 @pytest.mark.parametrize("name, shapes", [
     ("Tomcat, HttpURLConnection", ("before", "after", "async", "shared")),
-    ("com.sun.net.httpserver, HttpURLConnection", ("before", "async")),
+    ("com.sun.net.httpserver, HttpURLConnection", ("before", "shared", "async")),
     ("Puma, Net::HTTP", ("before", "lost", "after")),
     ("Puma without its queue, Net::HTTP", ("before", "lost", "after")),
     ("PHP-FPM behind nginx, streams", ("before",)),

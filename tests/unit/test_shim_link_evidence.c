@@ -33,8 +33,12 @@ static void stop_two(void)
 
 static void serve_and_answer(void *times)
 {
-	for (long i = 0; i < (long)times; i++)
-		answer(serve());
+	for (long i = 0; i < (long)times; i++) {
+		int fd = serve();
+
+		answer(fd);
+		fixture_close(fd, inbound_peer);
+	}
 }
 
 static void serve_and_ask(void *unused)
@@ -44,6 +48,7 @@ static void serve_and_ask(void *unused)
 	(void)unused;
 	ask();
 	answer(fd);
+	fixture_close(fd, inbound_peer);
 }
 
 static void serve_elsewhere(void *fd)
@@ -114,6 +119,52 @@ Test(link_evidence, minds_no_threads_that_read_nothing, .init = start_two, .fini
 	in_thread(ask_in_thread, NULL);
 	in_thread(serve_and_ask, NULL);
 	expect_rule("thread");
+}
+
+static void serve_two_connections(void *unused)
+{
+	int first_peer, first = serve();
+
+	(void)unused;
+	first_peer = inbound_peer;
+	answer(first);
+	answer(serve());
+	fixture_close(first, first_peer);
+}
+
+Test(link_evidence, does_not_take_threads_that_serve_several_connections_by_turns,
+     .init = start_two, .fini = stop_two)
+{
+	in_thread(serve_and_answer, (void *)20L);
+	in_thread(serve_two_connections, NULL);
+	in_thread(serve_and_ask, NULL);
+	expect_rule("none");
+}
+
+struct ends {
+	int fd, peer;
+};
+
+static void read_another(void *of)
+{
+	const struct ends *c = of;
+
+	program_reads(c->fd, c->peer, REQUEST);
+	answer(c->fd);
+}
+
+Test(link_evidence, does_not_take_threads_that_serve_one_connection_by_turns, .init = start_two,
+     .fini = stop_two)
+{
+	struct ends c;
+
+	c.fd = serve();
+	c.peer = inbound_peer;
+	answer(c.fd);
+	in_thread(serve_and_answer, (void *)20L);
+	in_thread(read_another, &c);
+	in_thread(serve_and_ask, NULL);
+	expect_rule("none");
 }
 
 /* There is nobody to hand anything to. */
