@@ -19,6 +19,7 @@
 #define WRITES_AT_ONCE_MAX 1024 /* parts given to writelines() */
 
 static bool replaced; /* all of the slots */
+static bool enters;   /* contexts by those slots alone */
 static struct image loop;
 static int (*real_getpeername)(const void *handle, void *name, int *len);
 static int (*uv_fileno)(const void *handle, int *fd);
@@ -38,8 +39,8 @@ void python_uvloop_carry(const struct shim_flow *now)
 	thread_state.callback_token = token;
 }
 
-/* The context is entered for it: the interpreter will enter it once more. */
-static void carry_in(struct python_object *context)
+/* A callback begins, in the context that is current. */
+static void carry(void)
 {
 	struct python_object *value;
 	struct shim_flow now = { .serial = 0 }, *carried;
@@ -48,10 +49,6 @@ static void carry_in(struct python_object *context)
 		return;
 	python_task_find();
 	python_grpc_find();
-	if (python.PyContext_Enter(context) < 0) {
-		python.PyErr_Clear();
-		return;
-	}
 	carried = python_flow_get(&value);
 	if (carried)
 		now = *carried;
@@ -59,6 +56,16 @@ static void carry_in(struct python_object *context)
 		python.Py_DecRef(value);
 	if (shim_flow_callback(&now))
 		python_uvloop_carry(&now);
+}
+
+/* One that will run in a context: the interpreter will enter it once more. */
+static void carry_in(struct python_object *context)
+{
+	if (python.PyContext_Enter(context) < 0) {
+		python.PyErr_Clear();
+		return;
+	}
+	carry();
 	python.PyContext_Exit(context);
 }
 
@@ -109,19 +116,24 @@ static struct python_object *context_run(struct python_object *self,
 
 static void find_methods(void);
 
-/* The loop's own: work of the program's that has read nothing. */
+/* The loop's own: work of the program's that has read nothing; as of 0.23 all that it calls. */
 static int context_enter(struct python_object *context)
 {
+	struct thread_state *t = &thread_state;
+	bool reads = enters && t->calls_back && !t->callbacks && shim_flow_seen();
 	int result = python.PyContext_Enter(context);
 
-	shim_flow_callback_over();
+	if (!reads || result < 0)
+		shim_flow_callback_over();
 	if (result < 0 || !replaced)
 		return result;
 	find_methods();
-	thread_state.calls_back = true;
-	thread_state.callbacks++;
-	if (!thread_state.callback_token)
-		thread_state.callback = context;
+	t->calls_back = true;
+	t->callbacks++;
+	if (!t->callback_token)
+		t->callback = context;
+	if (reads)
+		carry();
 	return result;
 }
 
@@ -358,6 +370,19 @@ static void replace_run(struct python_object *type)
 	__atomic_store_n(&run->function, (void *)context_run, __ATOMIC_RELEASE);
 }
 
+static bool version_is(const char *prefix)
+{
+	struct python_object *version = python_attribute("uvloop._version", "__version__");
+	const char *text = version ? python.PyUnicode_AsUTF8(version) : NULL;
+	bool is = text && bytes_start_with(bytes_of(text), bytes_of(prefix));
+
+	if (version && !text)
+		python.PyErr_Clear();
+	if (version)
+		python.Py_DecRef(version);
+	return is;
+}
+
 /* Once both are imported, as they are where the loop runs. */
 static void find_methods(void)
 {
@@ -367,6 +392,7 @@ static void find_methods(void)
 	if (done)
 		return;
 	done = true;
+	enters = version_is("0.23.");
 	stream = python_attribute(MODULE, "UVStream");
 	context = python_attribute("_contextvars", "Context");
 	if (stream && python_is_type(stream) &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uvloop, 0.17 to 0.22: libuv reads and writes, with no method of Python's in between.
+/* uvloop, 0.17 to 0.23: libuv reads and writes, with no method of Python's in between.
  *
  * It calls a program's protocols back in a context it enters for that, right behind the read they
  * are called for; all connections of a server share one. What was read is put there until it leaves
