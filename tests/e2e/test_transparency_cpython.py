@@ -18,7 +18,8 @@ from harness import paths
 from harness.run import clean_environment
 
 SUITES = ["test_asyncio", "test_socket", "test_httplib", "test_urllib2_localnet", "test_subprocess",
-          "test_os", "test_signal", "test_selectors", "test_context", "test_audit", "test_gc", "test_ssl"]
+          "test_os", "test_signal", "test_selectors", "test_context", "test_audit", "test_gc", "test_ssl",
+          "test_threading", "test_embed"]
 if os.environ.get("TAGALONG_LONG"):
     SUITES += ["test_ftplib", "test_imaplib", "test_poplib", "test_docxmlrpc", "test_xmlrpc"]
 
