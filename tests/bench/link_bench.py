@@ -119,8 +119,15 @@ PYTHON = {
                                          "requests"),
     "gunicorn uvicorn, httpx": Program(
         gunicorn("uvicorn.workers.UvicornH11Worker", app="serve_asgi:app"), ASYNC, "httpx"),
+    "gunicorn uvicorn on uvloop, httpx": Program(
+        gunicorn("uvicorn.workers.UvicornWorker", app="serve_asgi:app"), ASYNC, "httpx"),
     "gunicorn eventlet, requests": Program(gunicorn("eventlet"), ["before", "between", "pool", "fresh"],
                                            "requests"),
+    "gunicorn eventlet, urllib3": Program(gunicorn("eventlet"), ["before", "between", "pool", "fresh", "names",
+                                                                 "lost"], "urllib3"),
+    "gunicorn gevent, urllib3": Program(gunicorn("gevent"), [s for s in SYNC if s != "thread"], "urllib3"),
+    "gunicorn gevent, httpx": Program(gunicorn("gevent"), ["before", "between", "fresh", "names", "lost"],
+                                      "httpx"),
 }
 
 
