@@ -10,6 +10,8 @@
 #define CALLER       "grpc/_channel.py" /* servers send metadata too */
 #define METADATA_MAX 200
 #define ARGUMENTS    4
+#define LINES_MAX    3 /* traceparent, tracestate, baggage */
+#define NAME_ROOM    32
 
 /* PyTypeObject, the same since 3.8. */
 #define TYPE_FLAGS 168
@@ -17,12 +19,31 @@
 
 /* ---- metadata ---- */
 
-static bool is_traceparent(struct python_object *pair)
-{
-	struct python_object *key = python.PyTuple_GetItem(pair, 0);
-	const char *name = key ? python.PyUnicode_AsUTF8(key) : NULL;
+typedef struct python_object *(*item_fn)(struct python_object *, ssize_t);
 
-	return !name || bytes_equal_nocase(bytes_of(name), BYTES("traceparent"));
+/* A pair's name, or NULL: it is none that is known here. */
+static const char *name_of(struct python_object *pair)
+{
+	struct python_object *key = pair ? python.PyTuple_GetItem(pair, 0) : NULL;
+
+	return key ? python.PyUnicode_AsUTF8(key) : NULL;
+}
+
+static bool has(struct python_object *old, ssize_t n, item_fn item, struct bytes name)
+{
+	for (ssize_t i = 0; i < n; i++)
+		if (bytes_equal_nocase(bytes_of(name_of(item(old, i))), name))
+			return true;
+	return false;
+}
+
+/* Items that are all known here, and tell no context. */
+static bool may_add(struct python_object *old, ssize_t n, item_fn item)
+{
+	for (ssize_t i = 0; i < n; i++)
+		if (!name_of(item(old, i)))
+			return false;
+	return !has(old, n, item, BYTES("traceparent"));
 }
 
 static struct python_object *pair_of(const char *name, const char *value)
@@ -39,58 +60,77 @@ static struct python_object *pair_of(const char *name, const char *value)
 	return NULL;
 }
 
-/* The same items and one more, or NULL: some item is not what is known here, or tells a context. */
-static struct python_object *longer(struct python_object *old, ssize_t n,
-				    struct python_object *(*item)(struct python_object *, ssize_t),
-				    const char *traceparent)
+/* The pairs of these lines ("name: value", each ended by a 0) that there are none of yet. Returns
+ * how many, or -1. */
+static int pairs_of(struct python_object *pairs[static LINES_MAX], struct bytes lines,
+		    struct python_object *old, ssize_t n, item_fn item)
 {
-	struct python_object *made = python.PyTuple_New(n + 1), *more;
+	int count = 0;
 
-	if (!made)
-		return NULL;
-	for (ssize_t i = 0; i < n; i++) {
+	while (lines.n && count < LINES_MAX) {
+		struct bytes value = bytes_split(&lines, '\0'), name = bytes_split(&value, ':');
+		char key[NAME_ROOM];
+
+		if (value.n < 2 || name.n >= sizeof(key) || has(old, n, item, name))
+			continue;
+		memcpy(key, name.p, name.n);
+		key[name.n] = 0;
+		pairs[count] = pair_of(key, value.p + 1);
+		if (!pairs[count])
+			return -1;
+		count++;
+	}
+	return count;
+}
+
+/* The same items and more, or NULL: some item is not what is known here, or tells a context. */
+static struct python_object *longer(struct python_object *old, ssize_t n, item_fn item,
+				    struct bytes lines)
+{
+	struct python_object *made, *pairs[LINES_MAX] = { NULL };
+	int more = may_add(old, n, item) ? pairs_of(pairs, lines, old, n, item) : -1;
+
+	made = more > 0 ? python.PyTuple_New(n + more) : NULL;
+	for (ssize_t i = 0; made && i < n; i++) {
 		struct python_object *pair = item(old, i);
 
-		if (!pair || is_traceparent(pair))
-			goto drop;
 		python.Py_IncRef(pair);
 		python.PyTuple_SetItem(made, i, pair);
 	}
-	more = pair_of("traceparent", traceparent);
-	if (!more)
-		goto drop;
-	python.PyTuple_SetItem(made, n, more);
+	for (int i = 0; i < LINES_MAX && pairs[i]; i++)
+		if (made)
+			python.PyTuple_SetItem(made, n + i, pairs[i]);
+		else
+			python.Py_DecRef(pairs[i]);
 	return made;
-drop:
-	python.Py_DecRef(made);
-	return NULL;
 }
 
 /* What is to be sent in place of it: a new reference, or NULL: as it is. */
 static struct python_object *with_context(struct python_object *metadata)
 {
 	struct python_object *value, *made = NULL;
-	char traceparent[TRACEPARENT_LEN + 1];
+	char text[SHIM_CALLER_LINES];
+	struct bytes lines = { text, 0 };
 	const struct shim_flow *f;
-	bool known;
 	ssize_t n;
 
 	if (!python_follows(metadata))
 		return NULL;
 	f = python_flow_get(&value);
-	known = f && shim_flow_traceparent(f, traceparent);
+	if (f)
+		lines.n = shim_flow_lines(f, text, sizeof(text));
 	if (value)
 		python.Py_DecRef(value);
-	if (!known)
+	if (!lines.n)
 		return NULL;
 	if (metadata == python.none)
-		made = longer(NULL, 0, NULL, traceparent);
+		made = longer(NULL, 0, NULL, lines);
 	else if (python_type(metadata) == python.tuple_type &&
 		 (n = python.PyTuple_Size(metadata)) <= METADATA_MAX)
-		made = longer(metadata, n, python.PyTuple_GetItem, traceparent);
+		made = longer(metadata, n, python.PyTuple_GetItem, lines);
 	else if (python_type(metadata) == python.list_type &&
 		 (n = python.PyList_Size(metadata)) <= METADATA_MAX)
-		made = longer(metadata, n, python.PyList_GetItem, traceparent);
+		made = longer(metadata, n, python.PyList_GetItem, lines);
 	if (!made)
 		python.PyErr_Clear();
 	return made;

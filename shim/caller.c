@@ -7,6 +7,7 @@
 #include "exporter/exporter.h"
 #include "shim/caller.h"
 #include "shim/exchange.h"
+#include "shim/flow.h"
 #include "shim/link.h"
 #include "shim/looks.h"
 #include "shim/process_state.h"
@@ -90,4 +91,29 @@ size_t shim_caller_lines(char *to, size_t room)
 		process_flag_set(carries);
 	thread_leave();
 	return n;
+}
+
+size_t shim_flow_lines(const struct shim_flow *f, char *to, size_t room)
+{
+	char traceparent[TRACEPARENT_LEN + 1];
+	struct text lines = { .p = to, .size = room };
+	struct shim_flow request;
+	struct link link = { .rule = LINK_RULE_FLOW };
+	size_t n = 0;
+
+	if (!flow_resolve(f, &request) || !shim_flow_traceparent(f, traceparent))
+		return 0;
+	link.parent = request.context;
+	link.exchange = request.exchange;
+	link.generation = request.generation;
+	if (may_carry() && thread_enter()) {
+		n = lines_of(&link, to, room);
+		thread_leave();
+	}
+	if (n)
+		return n;
+	/* Answered long ago: what else came with it is gone. */
+	text_put(&lines, BYTES("traceparent: "));
+	text_put(&lines, (struct bytes){ traceparent, TRACEPARENT_LEN + 1 });
+	return lines.cut ? 0 : lines.n;
 }

@@ -292,6 +292,10 @@ bool shim_flow_child(struct shim_flow *parent, struct shim_flow *child);
  * known, or nothing of ours may go out unseen. */
 bool shim_flow_traceparent(const struct shim_flow *f, char text[static TRACEPARENT_LEN + 1]);
 
+/* The same with what else the caller sent, as shim_caller_lines() has it. Returns their bytes, 0:
+ * not known. */
+size_t shim_flow_lines(const struct shim_flow *f, char *to, size_t room);
+
 /* ---- questions of a script in the program: question.h ---- */
 
 /* A read() of this descriptor is a question: the kernel gives no process a number as high. */

@@ -2,6 +2,7 @@
 """gRPC by Debian's grpcio (the C core), on both sides: one span a call and side, with the status of
 the call; contexts travel as metadata; messages arrive whole."""
 import random
+import urllib.request
 
 import grpc
 import pytest
@@ -230,6 +231,24 @@ def test_32_calls_through_a_gateway_have_the_right_parents(run, gateway, with_co
     print(gateway, with_context, f"right {right} none {none} wrong {len(wrong)}")
     assert not wrong, wrong[:3]
     assert right == n
+
+
+@pytest.mark.parametrize("gateway", ["threading http.server", "asyncio"])
+def test_tracestate_and_baggage_go_along(run, gateway):
+    """What the caller sent beside its context, once; and with it gone, the context alone."""
+    port = service(run, env={
+        "OTEL_INSTRUMENTATION_GRPC_CAPTURE_METADATA_SERVER_REQUEST": "x-id,tracestate,baggage"})
+    front = GATEWAYS[gateway](run, port)
+    head = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01", "tracestate": "a=1,b=2", "baggage": "c=3"}
+    for headers in (head, {}):
+        request = urllib.request.Request(f"http://127.0.0.1:{front}/r/7", headers=headers)
+        assert urllib.request.urlopen(request, timeout=20).status == 200
+    with_all, alone = sorted(run.spans.wait(2, service="service"), key=lambda s: s.start)
+    assert with_all.trace_id == "ab" * 16
+    assert with_all["rpc.request.metadata.tracestate"] == ["a=1,b=2"]
+    assert with_all["rpc.request.metadata.baggage"] == ["c=3"]
+    assert not {"rpc.request.metadata.tracestate", "rpc.request.metadata.baggage"} & alone.attributes.keys()
+    assert alone.parent_id
 
 
 def test_a_service_that_calls_a_service(run):
