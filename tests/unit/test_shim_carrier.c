@@ -220,6 +220,7 @@ static void asks_for(const char *first, const char *second, const char *path)
 	char head[512];
 
 	spans_start_with(first, second, "TAGALONG_EXCLUDE_PATHS=/excluded");
+	readers_answer();
 	snprintf(head, sizeof(head),
 		 "GET %s HTTP/1.1\r\nHost: a\r\ntraceparent: " PARENT
 		 "\r\ntracestate: a=b\r\nbaggage: user=eve\r\n\r\n",
