@@ -40,7 +40,7 @@ void python_uvloop_carry(const struct shim_flow *now)
 }
 
 /* A callback begins, in the context that is current. */
-static void carry(void)
+static void carry(const struct python_object *context)
 {
 	struct python_object *value;
 	struct shim_flow now = { .serial = 0 }, *carried;
@@ -65,7 +65,7 @@ static void carry_in(struct python_object *context)
 		python.PyErr_Clear();
 		return;
 	}
-	carry();
+	carry(context);
 	python.PyContext_Exit(context);
 }
 
@@ -133,7 +133,7 @@ static int context_enter(struct python_object *context)
 	if (!t->callback_token)
 		t->callback = context;
 	if (reads)
-		carry();
+		carry(context);
 	return result;
 }
 
