@@ -9,9 +9,7 @@
 
 struct python_api python;
 
-/* "3.11.2 (main, ...) [GCC ...]"; without a GIL: "3.13.0 experimental free-threading build (...".
- */
-static bool version_is_known(const char *version)
+bool python_version_is_known(const char *version)
 {
 	struct bytes v = bytes_of(version);
 	uint64_t minor;
@@ -35,7 +33,7 @@ bool python_api_find(const struct image *m)
 
 	python.image = *m;
 
-	if (!version || !image_find(m, "PyContextVar_New") || !version_is_known(version()) ||
+	if (!version || !image_find(m, "PyContextVar_New") || !python_version_is_known(version()) ||
 	    image_find(m, "_Py_MergeZeroLocalRefcount"))
 		return false;
 #define FUNCTION(type, name, parameters)                        \

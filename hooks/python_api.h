@@ -67,6 +67,10 @@ struct python_api {
 
 extern struct python_api python;
 
+/* By what Py_GetVersion() says: "3.11.2 (main, ...) [GCC ...]"; without a GIL, which is refused,
+ * "3.13.0 experimental free-threading build (...". */
+bool python_version_is_known(const char *version);
+
 /* The functions of the interpreter in this object. False: there is none, or one that is not known.
  */
 bool python_api_find(const struct image *m);
