@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whose bytes leave on a connection when the runtime sends them later than the program wrote them,
  * in the same order. Bytes are counted where they are written and where they leave; of those
- *written last it is known whose they are, back to where somebody else's end:
+ * written last it is known whose they are, back to where somebody else's end:
  *
  *	... | another's | from: this one's ... sent: the next to leave ... queued |
  *
  * What began to be counted wrongly is nobody's for good. */
+#include <sys/mman.h>
+#include "base/raw.h"
 #include "shim/flow.h"
 
 struct queue {
@@ -16,31 +18,57 @@ struct queue {
 	struct thread_flow whose;
 };
 
-/* Touched where it is used only. */
-static struct queue queues[CONNECTIONS_MAX];
-static _Atomic bool used;
+/* One for each connection, from the first use on. NULL: nothing is known. */
+static struct queue *_Atomic queues;
+static _Atomic bool refused; /* there was no memory once: from then on the counts would be wrong */
+
+static struct queue *all(void)
+{
+	return atomic_load_explicit(&queues, memory_order_acquire);
+}
+
+static void make_queues(void)
+{
+	const size_t n = CONNECTIONS_MAX * sizeof(struct queue);
+	struct queue *none = NULL, *made;
+
+	if (atomic_load_explicit(&refused, memory_order_relaxed))
+		return;
+	made = raw_mmap(NULL, n, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (raw_is_error(made))
+		atomic_store_explicit(&refused, true, memory_order_relaxed);
+	else if (!atomic_compare_exchange_strong(&queues, &none, made))
+		raw_munmap(made, n);
+}
 
 static struct queue *queue_of(const struct conn *c)
 {
-	struct queue *q = &queues[conn_index(c)];
+	struct queue *first = all(), *q = first ? &first[conn_index(c)] : NULL;
 
+	if (!q)
+		return NULL;
 	return atomic_load_explicit(&q->serial, memory_order_acquire) ==
 			       atomic_load_explicit(&c->serial, memory_order_relaxed)
 		       ? q
 		       : NULL;
 }
 
+/* NULL: there is no memory. */
 static struct queue *queue_begin(const struct conn *c)
 {
 	struct queue *q = queue_of(c);
 
 	if (q)
 		return q;
-	q = &queues[conn_index(c)];
+	if (!all())
+		make_queues();
+	if (!all())
+		return NULL;
+	q = &all()[conn_index(c)];
 	memset(q, 0, sizeof(*q));
 	atomic_store_explicit(&q->serial, atomic_load_explicit(&c->serial, memory_order_relaxed),
 			      memory_order_release);
-	atomic_store_explicit(&used, true, memory_order_relaxed);
 	return q;
 }
 
@@ -78,6 +106,7 @@ static void append(struct queue *q, const struct thread_flow *t, size_t n)
 bool shim_flow_queue(int fd, struct shim_flow *now, size_t n)
 {
 	struct thread_flow t;
+	struct queue *q;
 	struct conn *c;
 	bool changed = false;
 
@@ -89,8 +118,8 @@ bool shim_flow_queue(int fd, struct shim_flow *now, size_t n)
 		struct exchange *e = !c->h2 && c->queued == 1 ? conn_oldest(c) : NULL;
 
 		changed = e && now && flow_pin(c, e, now);
-	} else if (c->role != CONN_OPAQUE) {
-		append(queue_begin(c), &t, n);
+	} else if (c->role != CONN_OPAQUE && (q = queue_begin(c))) {
+		append(q, &t, n);
 	}
 	conn_release(c);
 	return changed;
@@ -99,27 +128,25 @@ bool shim_flow_queue(int fd, struct shim_flow *now, size_t n)
 void shim_flow_queue_lost(int fd)
 {
 	struct conn *c = conn_acquire(fd);
+	struct queue *q = c ? queue_begin(c) : NULL;
 
-	if (!c)
-		return;
-	queue_begin(c)->lost = true;
-	conn_release(c);
+	if (q)
+		q->lost = true;
+	if (c)
+		conn_release(c);
 }
 
 void flow_queue_sent(const struct conn *c, size_t n)
 {
-	struct queue *q;
+	struct queue *q = queue_of(c);
 
-	if (!atomic_load_explicit(&used, memory_order_relaxed))
-		return;
-	q = queue_of(c);
 	if (q)
 		atomic_fetch_add_explicit(&q->sent, n, memory_order_relaxed);
 }
 
 bool flow_queue_find(const struct conn *c, struct thread_flow *out)
 {
-	struct queue *q = atomic_load_explicit(&used, memory_order_relaxed) ? queue_of(c) : NULL;
+	struct queue *q = queue_of(c);
 	uint64_t sent = q ? atomic_load_explicit(&q->sent, memory_order_relaxed) : 0;
 
 	if (!q)
