@@ -206,6 +206,8 @@ static void waits(int fd)
 	shim_on_poll(&one, 1);
 	atomic_store(&process_state.reader_answers, LINK_EVIDENCE);
 	atomic_store(&process_state.other_answered, false);
+	atomic_store(&process_state.readers_ask_for_nobody, false);
+	atomic_store(&process_state.readers_wander, false);
 }
 
 static void other_step(unsigned *state)
