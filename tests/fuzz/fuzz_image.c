@@ -120,8 +120,10 @@ static void look_up(const struct image *m)
 
 static void replace(const struct image *m, const struct head *h)
 {
-	const struct import imports[] = { { "answer", BASE + h->theirs, OURS },
-					  { "curl_easy_perform", BASE + h->theirs, OURS } };
+	const struct import imports[] = {
+		{ .name = "answer", .theirs = BASE + h->theirs, .ours = OURS },
+		{ .name = "curl_easy_perform", .theirs = BASE + h->theirs, .ours = OURS }
+	};
 	unsigned before = count_ours(h);
 
 	must(imports_replace(m, imports, 2) + before == count_ours(h));
