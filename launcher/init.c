@@ -163,7 +163,7 @@ static bool take(struct ward *w, uint64_t set, const struct timespec *timeout)
 }
 
 /* Stops us as the program was stopped, so that the shell sees it. Where that stop has no meaning
- * (nobody is there to continue us, or we are process 1), the kernel makes nothing of it. */
+ * (nobody is there to continue us), the kernel makes nothing of it. */
 static void stop_along(struct ward *w)
 {
 	int signo = w->stopped_by, terminal;
@@ -204,7 +204,8 @@ static void look_after(struct ward *w)
 {
 	reap(w);
 	while (!w->ended) {
-		if (w->stopped_by)
+		/* Process 1 is never stopped: the attempt would only drop a SIGCONT that waits. */
+		if (w->stopped_by && getpid() != 1)
 			stop_along(w);
 		else
 			take(w, ~0ULL, TAKE_NEXT);
