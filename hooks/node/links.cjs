@@ -63,8 +63,7 @@ class Flow extends Returned {
   static of(object, otherwise) { return #lines in object ? object.#lines : otherwise; }
   static placeOf(object) { return #place in object ? object.#place : undefined; }
   static set(object, lines) {
-    if (#lines in object) object.#lines = lines;
-    else new Flow(object, lines);
+    if (#lines in object) object.#lines = lines; else new Flow(object, lines);
   }
 }
 
