@@ -263,13 +263,10 @@ bool flow_resolve(const struct shim_flow *f, struct shim_flow *out)
 
 /* ---- the door ---- */
 
-void shim_flow_begin(struct thread_flow *saved, const struct shim_flow *now)
+void flow_of_thread(struct thread_flow *t, const struct shim_flow *now)
 {
-	struct thread_flow *t = &thread_state.flow;
 	struct shim_flow f;
 
-	thread_state.flow_reading = 0;
-	*saved = *t;
 	*t = (struct thread_flow){ .known = false };
 	if (!now || !flow_resolve(now, &f))
 		return;
@@ -280,6 +277,13 @@ void shim_flow_begin(struct thread_flow *saved, const struct shim_flow *now)
 	t->exchange = f.exchange;
 	t->generation = f.generation;
 	t->known = true;
+}
+
+void shim_flow_begin(struct thread_flow *saved, const struct shim_flow *now)
+{
+	thread_state.flow_reading = 0;
+	*saved = thread_state.flow;
+	flow_of_thread(&thread_state.flow, now);
 }
 
 static bool belongs(const struct shim_flow *now, uint64_t serial)

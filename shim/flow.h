@@ -32,6 +32,9 @@ void flow_note_answer(const struct conn *c, struct exchange *e);
  * above its socket. (Acquired.) */
 void flow_take_over(struct conn *c, uint64_t serial);
 
+/* What a thread does in this context (NULL: in none), into *t. */
+void flow_of_thread(struct thread_flow *t, const struct shim_flow *now);
+
 /* What `f` means now: false, nothing that is known. */
 bool flow_resolve(const struct shim_flow *f, struct shim_flow *out);
 

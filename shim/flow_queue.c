@@ -72,22 +72,6 @@ static struct queue *queue_begin(const struct conn *c)
 	return q;
 }
 
-static void whose(struct thread_flow *t, const struct shim_flow *now)
-{
-	struct shim_flow f;
-
-	memset(t, 0, sizeof(*t));
-	if (!now || !flow_resolve(now, &f))
-		return;
-	memcpy(t->trace_id, f.context.trace_id, 16);
-	memcpy(t->span_id, f.context.span_id, 8);
-	t->flags = f.context.flags;
-	t->remote = f.remote;
-	t->exchange = f.exchange;
-	t->generation = f.generation;
-	t->known = true;
-}
-
 static bool is_same(const struct thread_flow *a, const struct thread_flow *b)
 {
 	return a->known == b->known && a->exchange == b->exchange &&
@@ -110,7 +94,7 @@ bool shim_flow_queue(int fd, struct shim_flow *now, size_t n)
 	struct conn *c;
 	bool changed = false;
 
-	whose(&t, now); /* with no connection held: it may have to look at another one */
+	flow_of_thread(&t, now); /* with no connection held: it may have to look at another one */
 	c = conn_acquire(fd);
 	if (!c)
 		return false;
